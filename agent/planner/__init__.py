@@ -1,0 +1,1 @@
+"""The planner: the mind without a key."""

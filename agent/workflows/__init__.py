@@ -1,0 +1,1 @@
+"""Workflows: graphs above the rollouts that SQL drives."""

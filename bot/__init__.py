@@ -1,0 +1,1 @@
+"""The doors: Slack, HTTP, command line, and the clock."""

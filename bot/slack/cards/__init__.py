@@ -1,0 +1,1 @@
+"""Cards: pure functions from our nouns to Slack blocks."""

@@ -1,0 +1,1 @@
+"""The world outside, on loopback: a Slack workspace, clouds, an LLM endpoint, a Prometheus, an organisation's story."""

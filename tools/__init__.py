@@ -1,0 +1,1 @@
+"""The hands: collection, analysis, recommendation, execution, learning - and what they stand on."""

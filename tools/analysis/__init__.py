@@ -1,0 +1,1 @@
+"""Analysis: what the numbers mean."""

@@ -1,0 +1,1 @@
+"""Collection: fetch, check, roll up, store; freshness and coverage."""

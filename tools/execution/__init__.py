@@ -1,0 +1,1 @@
+"""Execution: acts on an approved plan."""

@@ -1,0 +1,1 @@
+"""Learning: what came of what was done."""

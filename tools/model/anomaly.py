@@ -1,0 +1,39 @@
+"""Anomaly: days on which a cost left its usual path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from tools.model.driver import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """`started` is its first day, `days` how many so far; `excess` = actual - expected over those days.
+
+    `direction` is "up" or "down"; `status` is open, resolved or expected; `severity` is low, medium or high.
+    """
+
+    id: str
+    keys: tuple[tuple[str, str], ...]
+    direction: str
+    started: date
+    days: int
+    actual: Decimal
+    expected: Decimal
+    currency: str
+    score: Decimal
+    severity: str
+    status: str
+    why: str
+    drivers: tuple[Driver, ...] = ()
+
+    @property
+    def excess(self) -> Decimal:
+        return self.actual - self.expected
+
+    @property
+    def series(self) -> str:
+        return " / ".join(value for _, value in self.keys if value)

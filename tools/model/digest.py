@@ -1,0 +1,33 @@
+"""Digest: what the morning message says, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from tools.model.anomaly import Anomaly
+from tools.model.driver import DriverTree
+from tools.model.fact import Chart, Table
+from tools.model.forecast import Forecast
+from tools.model.query import Coverage, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The digest of one UTC day. `usual` is the median of the same weekday of the four weeks before."""
+
+    day: date
+    headline: str
+    why: str
+    spend: Decimal
+    usual: Decimal | None
+    currency: str
+    anomalies: tuple[Anomaly, ...]
+    drivers: DriverTree | None
+    month_end: Forecast | None
+    movers: Table
+    chart: Chart
+    waiting: tuple[str, ...]
+    coverage: Coverage
+    receipt: Receipt

@@ -1,0 +1,1 @@
+"""Providers: the clouds, with identical rooms."""

@@ -1,0 +1,1 @@
+"""FOCUS files: exports on disk."""

@@ -1,0 +1,1 @@
+"""Recommendation: what to do, with evidence."""

@@ -1,0 +1,162 @@
+"""Settings: everything a person can set, read once from the environment or `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tools.model.errors import SettingsError
+
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+def default_home() -> Path:
+    """The folder for the embedded database and chat memory when OPTIINFRA_HOME is not set."""
+    return Path.home() / ".local" / "share" / "optiinfra"
+
+
+class Settings(BaseSettings):
+    """All settings. Field descriptions are the text of docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPTIINFRA_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    # where things live
+    home: Path = Field(default_factory=default_home, description="Folder of the embedded database and chat memory.")
+    state_url: str = Field("", description="Database (SQLAlchemy URL). Empty: a SQLite file in the home folder.")
+    redis_url: str = Field(
+        "",
+        description="Redis for shared rate limits, a short answer cache and wake-ups. Empty: in-process. Never the truth.",
+    )
+    tenant: str = Field("default", description="The customer this installation serves.")
+
+    # cost data
+    focus_paths: Words = Field(
+        (), description="Files or folders with FOCUS exports that `collect` reads, separated by commas."
+    )
+    tag_keys: Words = Field(
+        ("team", "env", "service"),
+        description="Tag keys kept as dimensions, separated by commas (normalised, lower case).",
+    )
+    detail_months: int = Field(4, ge=1, description="Billing periods for which cost per resource and SKU is kept.")
+    budget_monthly: str = Field(
+        "", description="Monthly budget as a decimal number in the bill's currency. Empty: none."
+    )
+    provisional_days: int = Field(
+        2, ge=0, description="Days at the end of the data that may still change and are not judged."
+    )
+
+    # Slack
+    slack_bot_token: SecretStr = Field(SecretStr(""), validation_alias="SLACK_BOT_TOKEN", description="Bot token.")
+    slack_app_token: SecretStr = Field(
+        SecretStr(""), validation_alias="SLACK_APP_TOKEN", description="App-level token for Socket Mode."
+    )
+    slack_signing_secret: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="SLACK_SIGNING_SECRET",
+        description="Signing secret: mounts Slack's HTTP mode at /slack/events.",
+    )
+    slack_api_url: str = Field(
+        "https://slack.com/api/", validation_alias="SLACK_API_URL", description="Base URL of the Slack Web API."
+    )
+    digest_channel: str = Field("", description="Channel id where the morning digest is posted. Empty: no digest.")
+    approvals_channel: str = Field(
+        "", description="Channel id for cards of rollouts proposed outside a conversation. Empty: the digest's channel."
+    )
+    digest_hour: int = Field(8, ge=0, le=23, description="UTC hour of the digest.")
+
+    # language model
+    groq_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="GROQ_API_KEY",
+        description="Groq key. Empty: the offline planner answers alone.",
+    )
+    groq_api_base: str = Field(
+        "", validation_alias="GROQ_API_BASE", description="Base URL of the Groq API. Empty: Groq's own."
+    )
+    llm_model: str = Field("openai/gpt-oss-120b", description="Model asked when the planner is not sure.")
+    llm_fallback_model: str = Field("openai/gpt-oss-20b", description="Model asked when the first one fails.")
+    llm_timeout_seconds: float = Field(4.0, gt=0, description="Longest wait for one model call.")
+    planner_confidence: float = Field(
+        0.75, ge=0, le=1, description="From this confidence on the planner's reading is used without a language model."
+    )
+
+    # clouds
+    aws_endpoint_url: str = Field(
+        "", validation_alias="AWS_ENDPOINT_URL", description="AWS endpoint. Empty: AWS's own."
+    )
+    aws_regions: Words = Field(
+        (), description="AWS regions to look at, separated by commas. Empty: AWS is not connected."
+    )
+    gcp_endpoint: str = Field("", description="Google Cloud endpoint. Empty: Google's own.")
+    gcp_projects: Words = Field((), description="Google Cloud projects to look at, separated by commas.")
+    gcp_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for Google Cloud, where no metadata server gives one."
+    )
+    azure_endpoint: str = Field("", description="Azure Resource Manager endpoint. Empty: Azure's own.")
+    azure_subscriptions: Words = Field((), description="Azure subscriptions to look at, separated by commas.")
+    azure_token: SecretStr = Field(SecretStr(""), description="Bearer token for Azure Resource Manager.")
+    vultr_endpoint: str = Field("", description="Vultr API endpoint. Empty: Vultr's own.")
+    vultr_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias="VULTR_API_KEY", description="Vultr API key. Empty: Vultr is not connected."
+    )
+
+    # rollouts
+    prometheus_url: str = Field(
+        "", description="Prometheus API that tells service health. Empty: no rollout may start."
+    )
+    prometheus_requests_query: str = Field(
+        'sum by (lifecycle) (increase(http_requests_total{service="{service}"}[{window}s]))',
+        description="PromQL for the number of requests per lifecycle; {service} and {window} are filled in.",
+    )
+    prometheus_errors_query: str = Field(
+        'sum by (lifecycle) (increase(http_requests_total{service="{service}",code=~"5.."}[{window}s]))',
+        description="PromQL for the number of failed requests per lifecycle.",
+    )
+    bake_seconds: int = Field(
+        900, ge=1, description="How long a stage must stay healthy before the next may be approved."
+    )
+    poll_seconds: float = Field(15.0, gt=0, description="How often running rollouts are looked at.")
+    stage_timeout_seconds: int = Field(
+        3600, ge=1, description="How long a stage may take to reach its counted state before it is rolled back."
+    )
+    blind_limit_seconds: int = Field(600, ge=1, description="How long health may be unknown before a rollout is held.")
+    approval_ttl_seconds: int = Field(
+        86400, ge=1, description="How long a card waits for a decision before it expires."
+    )
+    max_error_rate: float = Field(0.05, gt=0, le=1, description="Share of failed requests at which a stage regresses.")
+    minimum_requests: int = Field(100, ge=1, description="Fewer requests than this in a window prove nothing.")
+
+    # doors
+    http_host: str = Field("127.0.0.1", description="Address the HTTP door listens on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP door.")
+    requests_per_minute: int = Field(120, ge=1, description="Questions and API calls allowed per person and minute.")
+    cache_seconds: int = Field(
+        60, ge=0, description="How long an answer may be reused while no new cost data was loaded."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_json: bool = Field(True, description="Logs as JSON lines; false: for reading on a terminal.")
+
+    @field_validator("focus_paths", "tag_keys", "aws_regions", "gcp_projects", "azure_subscriptions", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return tuple(w.strip() for w in value.split(",") if w.strip()) if isinstance(value, str) else value
+
+    @property
+    def database_url(self) -> str:
+        return self.state_url or f"sqlite:///{self.home / 'optiinfra.db'}"
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings; raise SettingsError naming each unusable variable and why."""
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError(
+            "A setting cannot be used: " + "; ".join(lines) + ".", fix="docs/settings.md lists them all."
+        ) from None

@@ -1,0 +1,1 @@
+"""Store: one SQL database for state and rolled-up cost facts."""
