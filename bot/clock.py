@@ -93,6 +93,15 @@ class Loop:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def alive(self) -> bool:
+        """False once the loop ended, be it by an error that nobody expected."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         self._thread.start()
 

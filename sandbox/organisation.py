@@ -71,6 +71,9 @@ class Fleet:
     region: str
     instance_type: str
     size: int
+    on_demand_percent: int = 100
+    mixed: bool = True
+    stateless: bool = True
 
 
 AWS_PAYER = "100000000001"
@@ -81,4 +84,56 @@ AWS_STAGING = "100000000004"
 FLEETS = (
     Fleet("checkout-workers", "checkout", "checkout", AWS_PRODUCTION, "eu-west-1", "m5.2xlarge", 20),
     Fleet("search-indexers", "search", "search", AWS_PRODUCTION, "eu-west-1", "c5.xlarge", 20),
+    # Never to be touched by a spot migration: it keeps sessions, says so by a tag, and has no mixed policy.
+    Fleet(
+        "payments-api",
+        "payments",
+        "payments",
+        AWS_PRODUCTION,
+        "eu-west-1",
+        "m5.xlarge",
+        6,
+        mixed=False,
+        stateless=False,
+    ),
+    # Already migrated: nothing is left to save here.
+    Fleet("thumbnailer", "media", "catalog", AWS_PRODUCTION, "eu-west-1", "c5.large", 10, on_demand_percent=20),
+    Fleet("reports-batch", "reports", "data", AWS_DATA, "eu-west-1", "c5.2xlarge", 4, mixed=False),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A place where things run: an AWS account, a Google Cloud project, an Azure subscription."""
+
+    provider: str
+    account_id: str
+    name: str
+    env: str
+
+
+GCP_BILLING_ACCOUNT = "01L0ME-N4RK37-0B1LL5"
+AZURE_BILLING_ACCOUNT = "/providers/Microsoft.Billing/billingAccounts/7006001"
+VULTR_BILLING_ACCOUNT = "lumen-vultr"
+AZURE_PRODUCTION = "3f1c0b52-0000-4000-8000-00000000a001"
+AZURE_CORPORATE = "3f1c0b52-0000-4000-8000-00000000a002"
+
+ACCOUNTS = (
+    Account("aws", AWS_PAYER, "lumen-payer", "shared"),
+    Account("aws", AWS_PRODUCTION, "lumen-production", "production"),
+    Account("aws", AWS_DATA, "lumen-data", "production"),
+    Account("aws", AWS_STAGING, "lumen-staging", "staging"),
+    Account("gcp", "lumen-analytics", "lumen-analytics", "production"),
+    Account("gcp", "lumen-ml", "lumen-ml", "production"),
+    Account("gcp", "lumen-web-eu", "lumen-web-eu", "production"),
+    Account("azure", AZURE_PRODUCTION, "Lumen Production", "production"),
+    Account("azure", AZURE_CORPORATE, "Lumen Corporate IT", "corporate"),
+    Account("vultr", VULTR_BILLING_ACCOUNT, "Lumen Edge", "production"),
+)
+
+TEAMS = ("checkout", "search", "payments", "catalog", "data", "ml", "platform", "web", "corporate-it")
+
+
+def account_name(account_id: str) -> str:
+    """The name people know an account by."""
+    return next(a.name for a in ACCOUNTS if a.account_id == account_id)

@@ -14,6 +14,8 @@ from sqlalchemy import create_engine, text
 
 from tools.store.database import Database, open_database
 
+pytest_plugins = ["sandbox.pytest_plugin", "sandbox.slack.pytest_plugin"]
+
 TENANT = "default"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 

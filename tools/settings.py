@@ -92,6 +92,16 @@ class Settings(BaseSettings):
     aws_regions: Words = Field(
         (), description="AWS regions to look at, separated by commas. Empty: AWS is not connected."
     )
+    aws_accounts: Words = Field(
+        (), description="AWS accounts to look at, separated by commas. Empty: the credentials' own account."
+    )
+    aws_reader_role: str = Field(
+        "", description="Name of the role assumed in each AWS account to read. Empty: the credentials themselves."
+    )
+    aws_executor_role: str = Field(
+        "", description="Name of the role assumed to change things for approved rollouts. Empty: the reader's."
+    )
+    aws_external_id: SecretStr = Field(SecretStr(""), description="External id that the AWS roles ask for.")
     gcp_endpoint: str = Field("", description="Google Cloud endpoint. Empty: Google's own.")
     gcp_projects: Words = Field((), description="Google Cloud projects to look at, separated by commas.")
     gcp_token: SecretStr = Field(
@@ -128,6 +138,15 @@ class Settings(BaseSettings):
     approval_ttl_seconds: int = Field(
         86400, ge=1, description="How long a card waits for a decision before it expires."
     )
+    approval_use_seconds: int = Field(
+        3600, ge=1, description="How long after it was given an approval may still be acted on."
+    )
+    final_guard_seconds: int = Field(
+        86400, ge=1, description="How long a finished rollout is still watched (and undone if it regresses)."
+    )
+    rollback_guard_seconds: int = Field(
+        300, ge=1, description="How long a rolled back resource is watched, in case a late write changes it again."
+    )
     max_error_rate: float = Field(0.05, gt=0, le=1, description="Share of failed requests at which a stage regresses.")
     minimum_requests: int = Field(100, ge=1, description="Fewer requests than this in a window prove nothing.")
 
@@ -141,7 +160,9 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(True, description="Logs as JSON lines; false: for reading on a terminal.")
 
-    @field_validator("focus_paths", "tag_keys", "aws_regions", "gcp_projects", "azure_subscriptions", mode="before")
+    @field_validator(
+        "focus_paths", "tag_keys", "aws_regions", "aws_accounts", "gcp_projects", "azure_subscriptions", mode="before"
+    )
     @classmethod
     def _words(cls, value: object) -> object:
         return tuple(w.strip() for w in value.split(",") if w.strip()) if isinstance(value, str) else value

@@ -38,6 +38,17 @@ def check(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> R
         return Refusal(401, "The request is not signed.")
     if len(stamp) > 12 or abs(now - int(stamp)) > OLDEST_SECONDS:
         return Refusal(401, "The request is too old.")
+    if not _is_text(body):
+        return Refusal(400, "The request is not UTF-8 text.")
     if not SignatureVerifier(secret, _At(now)).is_valid(body=body, timestamp=stamp, signature=signature):
         return Refusal(401, "The signature does not fit.")
     return None
+
+
+def _is_text(body: bytes) -> bool:
+    # Slack sends UTF-8 only, and the verifier cannot read anything else.
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from tools.model.driver import Driver
+from tools.model.money import EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Anomaly:
 
     @property
     def excess(self) -> Decimal:
-        return self.actual - self.expected
+        return EXACT.subtract(self.actual, self.expected)
 
     @property
     def series(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tools.model.money import EXACT
 from tools.model.period import Period
 from tools.model.query import Receipt
 
@@ -20,7 +21,7 @@ class Driver:
 
     @property
     def contribution(self) -> Decimal:
-        return self.after - self.before
+        return EXACT.subtract(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,4 @@ class DriverTree:
 
     @property
     def change(self) -> Decimal:
-        return self.after - self.before
+        return EXACT.subtract(self.after, self.before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 
@@ -20,3 +20,28 @@ class Outcome:
     measured_to: date | None
     verdict: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How savings of a kind turned out: realised as a share of estimated (1 = as promised), as a band.
+
+    `outcomes` is how many finished rollouts stand behind it.
+    """
+
+    kind: str
+    low: Decimal
+    usual: Decimal
+    high: Decimal
+    outcomes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said of a recommendation. `word` is useful, wrong or not_now."""
+
+    recommendation_id: str
+    kind: str
+    actor: str
+    word: str
+    at: datetime

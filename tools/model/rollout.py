@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from tools.model.errors import InputError
+
 
 class State(StrEnum):
     """Where a rollout stands. Transitions are decided in execution/decisions.py and execution/gates.py only."""
@@ -29,6 +31,28 @@ class State(StrEnum):
     GUARDING = "GUARDING"
     ROLLED_BACK = "ROLLED_BACK"
     NEEDS_HUMAN = "NEEDS_HUMAN"
+
+
+def whole_units(units: int, percents: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """(percent, units) of each stage: max(1, ceil(units * percent / 100)), strictly increasing, the last is all.
+
+    Stages that would change nothing more are dropped, so one unit is one atomic step. Raises InputError for
+    percentages that do not rise from above 0 to exactly 100, and for nothing to change.
+    """
+    if units < 1:
+        raise InputError("There is nothing to change: the resource has no units.")
+    if not percents or percents[-1] != 100 or list(percents) != sorted(set(percents)) or percents[0] < 1:
+        raise InputError(
+            f"Stages of {', '.join(str(p) for p in percents) or 'no'} percent cannot be planned.",
+            fix="Give rising whole percentages that end at 100, such as 10,50,100.",
+        )
+    counted: dict[int, int] = {}
+    for percent in percents:
+        # Integer arithmetic: a float 0.1 * 10 can land on either side of 1.
+        count = max(1, -(-units * percent // 100))
+        # What is reached is told, not what was asked for: 10 % of one unit is all of it.
+        counted.setdefault(count, 100 if count == units else percent)
+    return tuple((percent, count) for count, percent in sorted(counted.items()))
 
 
 TERMINAL = frozenset({State.SUCCEEDED, State.REJECTED, State.EXPIRED, State.CANCELLED, State.ROLLED_BACK})
@@ -90,7 +114,8 @@ class Plan:
 
     `change` names the executable change ("aws.asg_spot"); `before` is the absolute state that rollback
     restores; `fingerprint` is the resource's at planning time (drift refuses to execute).
-    `saving_monthly` is a decimal string.
+    `saving_monthly` is a decimal string. `repeatable` says that sending an effect twice is the same as once
+    (absolute settings are); where it is not, an effect whose fate is unknown is never sent again.
     """
 
     change: str
@@ -110,6 +135,12 @@ class Plan:
     currency: str
     undo: str
     recommendation_id: str = ""
+    repeatable: bool = True
+
+    def count(self, units: int) -> str:
+        """A number of units in words: '1 instance', '10 instances'."""
+        name = self.unit_name or "unit"
+        return f"{units} {name if units == 1 or name.endswith('s') else name + 's'}"
 
     def canonical(self) -> str:
         """The JSON that is hashed: keys sorted, no spaces."""
@@ -131,6 +162,17 @@ class Approval:
     actor_name: str
     at: datetime
     version: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the card (or terminal) that a person decided on had shown: a decision counts for exactly this."""
+
+    rollout_id: str
+    version: int
+    stage: int
+    plan_hash: str
 
 
 class IntentStatus(StrEnum):
@@ -142,7 +184,10 @@ class IntentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An effect written down before it is tried. `id` is deterministic: rollout, stage, direction, attempt epoch."""
+    """An effect written down before it is tried. `id` is deterministic: rollout, direction, and what it answers.
+
+    `sent_at` is when it was last sent, `accepted_at` when the cloud said yes; DONE means that the cloud shows it.
+    """
 
     id: str
     rollout_id: str
@@ -154,6 +199,9 @@ class Intent:
     created_at: datetime
     updated_at: datetime
     detail: str = ""
+    gate: int = 1
+    sent_at: datetime | None = None
+    accepted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +230,9 @@ class Rollout:
     """A rollout as stored. `stage` is the index of the stage being worked on or waited for (0-based).
 
     `observed` is the counted state last seen at the cloud (JSON-ready, e.g. {"spot": 10, "on_demand": 10}).
-    `held_from` is the state to resume when HELD. `reason` says in words why it is where it is.
+    `held_from` is the state to resume when HELD (or that needed a person). `reason` says in words why it is where
+    it is. `touched` says that something may have been changed at the cloud. `gate` counts the decisions that were
+    waited for: an approval counts for one gate only. `baseline` is health before the first effect.
     """
 
     id: str
@@ -201,10 +251,31 @@ class Rollout:
     held_from: State | None = None
     observed: dict[str, object] = field(default_factory=dict)
     progress: Decimal = Decimal(0)
+    touched: bool = False
+    gate: int = 1
+    channel: str = ""
+    baseline: dict[str, object] = field(default_factory=dict)
+    approved_at: datetime | None = None
+    stage_since: datetime | None = None
+    bake_since: datetime | None = None
+    blind_since: datetime | None = None
+    unseen_since: datetime | None = None
+    failures: int = 0
+    rewrites: int = 0
+
+    @property
+    def approvals_needed(self) -> int:
+        """Two people for what destroys or cannot be undone (R2, R3), one otherwise."""
+        return 1 if self.plan.risk in {"R0", "R1"} else 2
 
     @property
     def phase(self) -> Phase:
         return phase(self.state)
+
+    @property
+    def seen(self) -> Seen:
+        """What a fresh card of this rollout shows, and what a decision made on it is bound to."""
+        return Seen(self.id, self.version, self.stage, self.plan.hash)
 
     @property
     def current(self) -> Stage:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -53,6 +53,9 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version of the product; a no-op when it is there already."""
+        if self._revision() == newest_revision():
+            return
+        # Loading the migration tool takes longer than most commands; only a schema that is not current needs it.
         from alembic import command
         from alembic.config import Config
 
@@ -72,9 +75,21 @@ class Database:
                     config.attributes["connection"] = connection
                     command.upgrade(config, "head")
 
+    def _revision(self) -> str | None:
+        with self.read() as tx:
+            if not inspect(tx).has_table("alembic_version"):
+                return None
+            found: str | None = tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return found
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def newest_revision() -> str:
+    """The revision of the newest migration file; files are named after their revision, in order."""
+    return max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 @contextmanager

@@ -1,1 +1,58 @@
-"""Finding tables."""
+"""Finding tables: anomalies, what people said about them, and what the detector remembers between days."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Date, Index, Integer, LargeBinary, String, Table, Text
+
+from tools.store.metadata import AutoId, Json, UtcDateTime, metadata
+
+# Amounts are decimal text: they are read and shown, never summed by the database.
+anomalies = Table(
+    "anomalies",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("keys", Json, nullable=False),
+    Column("direction", String(4), nullable=False),
+    Column("started", Date, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("actual", String(64), nullable=False),
+    Column("expected", String(64), nullable=False),
+    Column("currency", String(16), nullable=False),
+    Column("score", String(32), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("drivers", Json, nullable=False),
+    Column("decided_by", String(254), nullable=False, server_default=""),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_anomalies_started", "tenant", "started"),
+)
+
+anomaly_feedback = Table(
+    "anomaly_feedback",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("tenant", String(64), nullable=False),
+    Column("anomaly_id", String(32), nullable=False),
+    Column("keys", Json, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("actor", String(254), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", Date),
+    Column("given_at", UtcDateTime, nullable=False),
+    Index("ix_anomaly_feedback_anomaly", "tenant", "anomaly_id"),
+)
+
+detector_memories = Table(
+    "detector_memories",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("next_day", Date, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("series", Json, nullable=False),
+    Column("block", LargeBinary, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+)

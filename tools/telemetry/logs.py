@@ -63,8 +63,10 @@ def configure_logs(*, level: str = "INFO", json: bool = True, stream: TextIO | N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("botocore", "urllib3", "alembic", "slack_sdk", "slack_bolt", "apscheduler", "asyncio", "httpx"):
+    for noisy in ("botocore", "urllib3", "alembic", "slack_sdk", "slack_bolt", "uvicorn", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    # A tick that finds the one before it still at work is nothing to worry about, though the scheduler warns of it.
+    logging.getLogger("apscheduler").setLevel(max(logging.ERROR, logging.getLevelName(level.upper())))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

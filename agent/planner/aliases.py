@@ -1,0 +1,195 @@
+"""Aliases: the short names people use for clouds, services, kinds of charges and dimensions."""
+
+from __future__ import annotations
+
+# What people say -> what the value in the data contains or starts with (both normalised: lower case, words apart).
+PROVIDERS: dict[str, tuple[str, ...]] = {
+    "aws": ("aws", "amazon", "amazon web services"),
+    "amazon": ("aws", "amazon", "amazon web services"),
+    "amazon web services": ("aws", "amazon", "amazon web services"),
+    "gcp": ("gcp", "google cloud", "google", "google cloud platform"),
+    "google": ("gcp", "google cloud", "google", "google cloud platform"),
+    "google cloud": ("gcp", "google cloud", "google", "google cloud platform"),
+    "google cloud platform": ("gcp", "google cloud", "google", "google cloud platform"),
+    "azure": ("azure", "microsoft", "microsoft azure"),
+    "microsoft": ("azure", "microsoft", "microsoft azure"),
+    "vultr": ("vultr",),
+    "oci": ("oracle", "oci", "oracle cloud"),
+    "oracle": ("oracle", "oci", "oracle cloud"),
+    "oracle cloud": ("oracle", "oci", "oracle cloud"),
+}
+# Written out for sentences about a cloud that has no data here.
+PROVIDER_NAMES = {"aws": "AWS", "amazon": "AWS", "gcp": "GCP", "google": "GCP", "azure": "Azure", "vultr": "Vultr"}
+
+SERVICES: dict[str, tuple[str, ...]] = {
+    "ec2": ("amazon elastic compute cloud", "amazonec2", "ec2", "amazon ec2"),
+    "instances": ("amazon elastic compute cloud", "compute engine", "virtual machines", "cloud compute"),
+    "s3": ("amazon simple storage service", "amazons3", "s3", "amazon s3"),
+    "rds": ("amazon relational database service", "amazonrds", "rds", "amazon rds"),
+    "lambda": ("aws lambda", "awslambda", "lambda"),
+    "lambdas": ("aws lambda", "awslambda", "lambda"),
+    "ebs": ("amazon elastic block store", "ebs", "amazon ebs"),
+    "eks": ("amazon elastic container service for kubernetes", "amazon elastic kubernetes service", "eks"),
+    "ecs": ("amazon elastic container service", "ecs"),
+    "elb": ("elastic load balancing", "elb"),
+    "load balancer": ("elastic load balancing", "load balancer", "cloud load balancing"),
+    "load balancers": ("elastic load balancing", "load balancer", "cloud load balancing"),
+    "dynamo": ("amazon dynamodb", "dynamodb"),
+    "dynamodb": ("amazon dynamodb", "dynamodb"),
+    "cloudwatch": ("amazoncloudwatch", "amazon cloudwatch", "cloudwatch"),
+    "cloudfront": ("amazon cloudfront", "cloudfront"),
+    "redshift": ("amazon redshift", "redshift"),
+    "athena": ("amazon athena", "athena"),
+    "sqs": ("amazon simple queue service", "sqs"),
+    "sns": ("amazon simple notification service", "sns"),
+    "kms": ("aws key management service", "kms"),
+    "efs": ("amazon elastic file system", "efs"),
+    "vpc": ("amazon virtual private cloud", "vpc"),
+    "route53": ("amazon route 53", "route 53"),
+    "elasticache": ("amazon elasticache", "elasticache"),
+    "opensearch": ("amazon opensearch service", "opensearch"),
+    "sagemaker": ("amazon sagemaker", "sagemaker"),
+    "bedrock": ("amazon bedrock", "bedrock"),
+    "nat gateway": ("nat gateway", "amazon virtual private cloud"),
+    "nat gateways": ("nat gateway", "amazon virtual private cloud"),
+    "gke": ("google kubernetes engine", "kubernetes engine", "gke"),
+    "gce": ("compute engine", "google compute engine"),
+    "gcs": ("cloud storage", "google cloud storage"),
+    "bq": ("bigquery", "google bigquery"),
+    "big query": ("bigquery", "google bigquery"),
+    "bigquery": ("bigquery", "google bigquery"),
+    "cloud sql": ("cloud sql", "google cloud sql"),
+    "aks": ("azure kubernetes service", "aks"),
+    "vms": ("virtual machines", "compute engine", "amazon elastic compute cloud", "cloud compute"),
+    "virtual machines": ("virtual machines", "azure virtual machines"),
+    "blob": ("storage accounts", "azure blob storage", "blob storage", "storage"),
+    "blob storage": ("storage accounts", "azure blob storage", "blob storage", "storage"),
+    "cosmos": ("azure cosmos db", "cosmos db"),
+    "azure sql": ("sql database", "azure sql database"),
+    "kubernetes": (
+        "amazon elastic container service for kubernetes",
+        "amazon elastic kubernetes service",
+        "google kubernetes engine",
+        "kubernetes engine",
+        "azure kubernetes service",
+        "vultr kubernetes engine",
+    ),
+    "k8s": (
+        "amazon elastic container service for kubernetes",
+        "amazon elastic kubernetes service",
+        "google kubernetes engine",
+        "kubernetes engine",
+        "azure kubernetes service",
+        "vultr kubernetes engine",
+    ),
+}
+
+# FOCUS ChargeCategory and PricingCategory are closed lists, so their words need no data.
+CHARGES: dict[str, tuple[str, str]] = {
+    "tax": ("charge_category", "Tax"),
+    "taxes": ("charge_category", "Tax"),
+    "vat": ("charge_category", "Tax"),
+    "credit": ("charge_category", "Credit"),
+    "credits": ("charge_category", "Credit"),
+    "purchases": ("charge_category", "Purchase"),
+    "adjustments": ("charge_category", "Adjustment"),
+    "on demand": ("pricing_category", "Standard"),
+    "spot": ("pricing_category", "Dynamic"),
+    "spot instances": ("pricing_category", "Dynamic"),
+    "committed": ("pricing_category", "Committed"),
+}
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "compute": ("compute",),
+    "storage": ("storage",),
+    "database": ("databases",),
+    "databases": ("databases",),
+    "network": ("networking",),
+    "networking": ("networking",),
+    "analytics": ("analytics",),
+    "ai": ("ai and machine learning",),
+    "machine learning": ("ai and machine learning",),
+}
+
+# Words for dimensions, singular; plurals are derived. Tag keys come on top of them.
+DIMENSIONS: dict[str, str] = {
+    "provider": "provider",
+    "cloud": "provider",
+    "cloud provider": "provider",
+    "vendor": "provider",
+    "service": "service_name",
+    "product": "service_name",
+    "service category": "service_category",
+    "category": "service_category",
+    "account": "sub_account_id",
+    "sub account": "sub_account_id",
+    "subscription": "sub_account_id",
+    "project": "sub_account_id",
+    "account name": "sub_account_name",
+    "account id": "sub_account_id",
+    "billing account": "billing_account_id",
+    "payer": "billing_account_id",
+    "region": "region_id",
+    "location": "region_id",
+    "charge category": "charge_category",
+    "charge type": "charge_category",
+    "type of charge": "charge_category",
+    "pricing category": "pricing_category",
+    "pricing model": "pricing_category",
+    "purchase option": "pricing_category",
+    "commitment": "commitment_discount_id",
+    "resource": "resource_id",
+    "sku": "sku_id",
+    "currency": "currency",
+}
+TAG_WORDS: dict[str, str] = {
+    "environment": "env",
+    "stage": "env",
+    "squad": "team",
+    "owner": "owner",
+    "cost center": "cost_center",
+    "cost centre": "cost_center",
+}
+# What a word beside a value says about the value's dimension ("the checkout team").
+HINTS: dict[str, tuple[str, ...]] = {
+    "provider": ("provider",),
+    "cloud": ("provider",),
+    "service": ("service_name", "tag:service"),
+    "account": ("sub_account_name", "sub_account_id", "billing_account_id"),
+    "subscription": ("sub_account_name", "sub_account_id"),
+    "project": ("sub_account_name", "sub_account_id", "tag:project"),
+    "region": ("region_id",),
+    "team": ("tag:team",),
+    "squad": ("tag:team",),
+    "environment": ("tag:env", "tag:environment"),
+    "env": ("tag:env", "tag:environment"),
+    "category": ("service_category",),
+    "tag": (),
+}
+SHOWN: dict[str, str] = {
+    "provider": "provider",
+    "service_name": "service",
+    "service_category": "category",
+    "sub_account_name": "account name",
+    "sub_account_id": "account",
+    "billing_account_id": "billing account",
+    "region_id": "region",
+    "charge_category": "charge category",
+    "pricing_category": "pricing category",
+    "commitment_discount_id": "commitment",
+    "commitment_discount_status": "commitment status",
+    "resource_id": "resource",
+    "sku_id": "sku",
+    "currency": "currency",
+}
+ENVIRONMENTS = {
+    "production": "prod",
+    "prod": "production",
+    "development": "dev",
+    "dev": "development",
+    "stg": "staging",
+}
+
+
+def shown(dimension: str) -> str:
+    """A dimension in a person's words: 'service', 'team'."""
+    return SHOWN.get(dimension, dimension.removeprefix("tag:"))

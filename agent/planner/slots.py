@@ -1,0 +1,123 @@
+"""Slots: what a question splits by, which cost it means, how fine in time, and how many lines it wants."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from agent.planner import aliases
+
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_N = r"(?P<n>\d{1,3}|" + "|".join(_NUMBERS) + ")"
+_SUPERLATIVE = r"(?:most expensive|biggest|largest|highest|costliest|priciest|top|greatest)"
+TOP = 5
+_GRANULARITY = (
+    ("day", r"\b(?:daily|per day|day by day|by day|each day|every day|day-by-day|per-day|over time|timeline|trend(?:s|line)?|time series|evolv(?:e|ed|ing)|evolution|history)\b"),
+    ("month", r"\b(?:monthly|per month|month by month|by month|each month|every month|month-by-month|by the month|months?ly)\b"),
+    ("week", r"\b(?:weekly|per week|by week|each week|every week|week by week)\b"),
+)  # fmt: skip
+_METRIC = (
+    ("effective", r"\b(?:(?:net )?(?:amorti[sz]ed|effective)(?: costs?| spend)?)\b"),
+    ("list", r"\b(?:(?:at )?(?:list|public|rack)(?:[ -]rate)? (?:prices?|costs?|rates?)|before discounts?|undiscounted)\b"),
+    ("contracted", r"\b(?:contracted|negotiated)(?: costs?| prices?| rates?)?\b"),
+    ("billed", r"\b(?:billed(?: costs?)?|unblended(?: costs?)?|invoiced|cash basis)\b"),
+)  # fmt: skip
+_UNTAGGED = re.compile(
+    r"\b(?:untagged|not tagged|unallocated|unowned|(?:without|no|missing|lacking)(?: an?| any| the)?(?: (?P<key>[a-z_]+))? tags?|"
+    r"(?:without|with no|no)(?: an?| any)? (?P<bare>team|owner|env|environment|cost cent(?:er|re)))\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What was found, and the places in the text that said it. `granularity` may be "week", which nobody serves."""
+
+    by: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    metric: str = ""
+    granularity: str = ""
+    limit: int | None = None
+    untagged: str = ""
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+@lru_cache(maxsize=8)
+def dimension_words(tag_keys: tuple[str, ...]) -> dict[str, str]:
+    """Every word for a dimension (singular and plural) with the dimension's own name."""
+    singular = {key.replace("_", " "): f"tag:{key}" for key in tag_keys}
+    singular |= {word: f"tag:{key}" for word, key in aliases.TAG_WORDS.items() if key in tag_keys}
+    singular |= aliases.DIMENSIONS
+    plural = {(w[:-1] + "ies" if w.endswith("y") else w + "s"): d for w, d in singular.items()}
+    return singular | plural
+
+
+@lru_cache(maxsize=8)
+def _patterns(tag_keys: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    one = "(?:" + "|".join(sorted(map(re.escape, dimension_words(tag_keys)), key=len, reverse=True)) + ")"
+    several = rf"(?P<dims>{one}(?:(?: ?, ?| and | & | ?\+ ?| ?/ ?| x )(?:then )?(?:by |per )?{one})*)"
+    by = re.compile(
+        rf"\b(?:by|per|each|every|for (?:each|every|all)|across|distribution of|"
+        rf"(?:break ?down|split)(?: up| down)?(?: of| by|,)?)[ -]+(?:(?:the|our|all|each|tag|different|individual) )*{several}\b"
+    )
+    which = re.compile(
+        rf"\b(?:which|what(?: are| is|'s)?|{_SUPERLATIVE})(?: of)?(?: (?:the|our|my))?(?: {_SUPERLATIVE})?(?: (?:\d+|{'|'.join(_NUMBERS)}))?"
+        rf"(?: {_SUPERLATIVE}| single| cost| spend(?:ing)?| cloud)* (?P<dims>{one})\b"
+    )
+    wise = re.compile(rf"\b(?P<dims>{one})[ -](?:wise|breakdown|split|level|by {one})\b")
+    bare = re.compile(rf"\b{one}\b")
+    return by, which, wise, bare
+
+
+def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
+    """Fill the slots from `text` (lower case; consumed names and periods are NUL characters)."""
+    spans: list[tuple[int, int]] = []
+    known = dimension_words(tag_keys)
+    by_pattern, which, wise, bare = _patterns(tag_keys)
+    by: list[str] = []
+    for pattern in (by_pattern, which, wise):
+        for m in pattern.finditer(text):
+            spans.append(m.span())
+            by += [known[w[0]] for w in bare.finditer(m["dims"])]
+    named = tuple(dict.fromkeys(known[m[0]] for m in bare.finditer(text)))
+    spans += [m.span() for m in bare.finditer(text)]
+    metric = _first(_METRIC, text, spans)
+    granularity = _first(_GRANULARITY, text, spans)
+    return Slots(
+        tuple(dict.fromkeys(by)),
+        named,
+        metric,
+        granularity,
+        _limit(text, spans),
+        _untagged(text, tag_keys, spans),
+        tuple(spans),
+    )
+
+
+def _first(patterns: tuple[tuple[str, str], ...], text: str, spans: list[tuple[int, int]]) -> str:
+    for name, pattern in patterns:
+        if m := re.search(pattern, text):
+            spans.append(m.span())
+            return name
+    return ""
+
+
+def _limit(text: str, spans: list[tuple[int, int]]) -> int | None:
+    for pattern in (rf"\b{_SUPERLATIVE} {_N}\b", rf"\b{_N} {_SUPERLATIVE}\b"):
+        if m := re.search(pattern, text):
+            spans.append(m.span())
+            return max(1, int(m["n"]) if m["n"].isdigit() else _NUMBERS[m["n"]])
+    if m := re.search(rf"\b{_SUPERLATIVE}\b", text):
+        spans.append(m.span())
+        return TOP
+    return None
+
+
+def _untagged(text: str, tag_keys: tuple[str, ...], spans: list[tuple[int, int]]) -> str:
+    m = _UNTAGGED.search(text)
+    if m is None or not tag_keys:
+        return ""
+    spans.append(m.span())
+    said = (m["key"] or m["bare"] or "").replace(" ", "_")
+    key = aliases.TAG_WORDS.get(said.replace("_", " "), said)
+    return f"tag:{key}" if key in tag_keys else f"tag:{tag_keys[0]}"

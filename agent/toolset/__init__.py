@@ -1,0 +1,1 @@
+"""Toolset: the typed functions that the mind may call, one file per kind of question."""

@@ -1,0 +1,82 @@
+"""Reviews: three looks at a recommendation before it is proposed - money, risk, and whether it can be watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tools.model.recommendation import Recommendation
+from tools.model.rollout import TERMINAL, Rollout
+
+RISKS = ("R0", "R1", "R2")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One reviewer's word. `ok` is false when nothing may be proposed; `note` is a full sentence either way."""
+
+    reviewer: str
+    ok: bool
+    note: str
+
+
+def review(recommendation: Recommendation, rollouts: Sequence[Rollout], *, health_known: bool) -> tuple[Review, ...]:
+    """All reviews; pure."""
+    return (
+        money(recommendation),
+        risk(recommendation),
+        watching(recommendation, health_known),
+        history(recommendation, rollouts),
+    )
+
+
+def money(recommendation: Recommendation) -> Review:
+    """The saving must be real even at the low end of its band, and its price must have a source."""
+    if not recommendation.price_source:
+        return Review("money", False, "The price behind this saving has no source, so it proves nothing.")
+    if recommendation.saving_expected <= 0:
+        return Review("money", False, "No saving is expected from it any more.")
+    if recommendation.saving_low < 0:
+        return Review("money", True, "At the low end of its band it may cost more than it saves.")
+    return Review("money", True, f"The price comes from {recommendation.price_source}.")
+
+
+def risk(recommendation: Recommendation) -> Review:
+    """Only what can be undone goes through stages by itself."""
+    if not recommendation.reversible:
+        return Review("risk", False, "It cannot be undone, so it is not carried out in stages.")
+    if recommendation.risk not in RISKS:
+        return Review("risk", False, f"Its risk class {recommendation.risk} is left to people.")
+    if recommendation.blocked_by:
+        return Review("risk", False, f"It is blocked: {'; '.join(recommendation.blocked_by)}.")
+    return Review("risk", True, "It can be undone at any time.")
+
+
+def watching(recommendation: Recommendation, health_known: bool) -> Review:
+    """Without a health source the first stage could never be judged."""
+    if not health_known:
+        return Review(
+            "watching",
+            True,
+            "No metrics source is set (OPTIINFRA_PROMETHEUS_URL): it can be proposed, but it will not start.",
+        )
+    if not recommendation.service:
+        return Review("watching", True, "Its service is not known, so its health cannot be told apart.")
+    return Review("watching", True, f"The health of {recommendation.service} decides about each stage.")
+
+
+def history(recommendation: Recommendation, rollouts: Sequence[Rollout]) -> Review:
+    """What became of the same change before."""
+    past = [r for r in rollouts if r.plan.recommendation_id == recommendation.id and r.state in TERMINAL]
+    if not past:
+        return Review("history", True, "")
+    last = max(past, key=lambda r: r.updated_at)
+    return Review("history", True, f"The last try ended {str(last.state).lower().replace('_', ' ')} ({last.id}).")
+
+
+def confidence_words(confidence: Decimal) -> str:
+    """How sure a recommendation is, in a word."""
+    if confidence >= Decimal("0.8"):
+        return "high"
+    return "medium" if confidence >= Decimal("0.5") else "low"

@@ -1,0 +1,248 @@
+"""The command line: what can be typed, and which function does it (imported only when it is asked for)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tools.model.errors import OptiInfraError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command: 0 on success, 1 on a refusal or failure (one sentence on stderr), 2 on wrong usage."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not hasattr(args, "run"):
+        parser.print_help()
+        return 2
+    room, name = str(args.run).split(":")
+    try:
+        handler: Handler = getattr(importlib.import_module(f"bot.terminal.{room}"), name)
+        return handler(args)
+    except OptiInfraError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the one place where a failure is told on a terminal
+        return 1
+    except BrokenPipeError:
+        # Somebody closed the pipe (`| head`). Python would complain once more when it flushes on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its arguments; nothing is imported for it."""
+    parser = argparse.ArgumentParser(
+        prog="optiinfra",
+        description="Ask about cloud cost, get numbers with receipts, and turn savings real step by step.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for add in (_data, _questions, _files, _findings, _rollouts, _running):
+        add(commands)
+    return parser
+
+
+def _command(commands: Commands, name: str, run: str, about: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if run:
+        parser.set_defaults(run=run)
+        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a day; write it as 2026-11-23") from None
+
+
+def _days(text: str) -> tuple[date, date]:
+    start, dots, end = text.partition("..")
+    if not dots:
+        raise argparse.ArgumentTypeError(f"{text} is not a period; write it as 2026-10-01..2026-11-01 (end excluded)")
+    return _day(start), _day(end)
+
+
+def _period(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument("--from", dest="start", type=_day, metavar="DAY", required=required, help="first day")
+    parser.add_argument("--to", dest="end", type=_day, metavar="DAY", required=required, help="day after the last")
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="DIM=VALUE", help="keep only these costs; may be repeated"
+    )
+    parser.add_argument("--metric", choices=["billed", "effective", "list", "contracted"], default="billed")
+
+
+def _data(commands: Commands) -> None:
+    ingest = _command(
+        commands, "ingest", "costs:ingest", "Read FOCUS files into the database.", "optiinfra ingest exports/ --json"
+    )
+    ingest.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a FOCUS 1.0-1.4 file (csv, csv.gz, parquet) or folder"
+    )
+    ingest.add_argument("--provider", metavar="P", help="read only rows of this provider")
+    collect = _command(
+        commands, "collect", "collecting:collect", "Collect from everything that is configured.", "optiinfra collect"
+    )
+    collect.add_argument("--provider", metavar="P", help="only this provider")
+    costs = _command(
+        commands,
+        "costs",
+        "costs:costs",
+        "Ask the cost data without language.",
+        "optiinfra costs --from 2026-10-01 --to 2026-11-01 --by service --where provider=AWS",
+    )
+    _period(costs, required=True)
+    costs.add_argument("--by", default="", metavar="DIM[,DIM]", help="provider, service, region, account, team ...")
+    _where(costs)
+    costs.add_argument("--granularity", choices=["total", "month", "day"], default="total")
+    explain = _command(
+        commands,
+        "explain",
+        "explaining:explain",
+        "Say why cost changed, exactly.",
+        "optiinfra explain --from 2026-11-01 --to 2026-11-08 --against 2026-10-25..2026-11-01",
+    )
+    _period(explain, required=True)
+    explain.add_argument("--against", type=_days, required=True, metavar="D..D", help="the period to compare with")
+    _where(explain)
+
+
+def _questions(commands: Commands) -> None:
+    ask = _command(
+        commands,
+        "ask",
+        "asking:ask",
+        "Ask a question in words, as in Slack.",
+        'optiinfra ask "what did we spend on S3 last month?"',
+    )
+    ask.add_argument("text", nargs="?", metavar="TEXT", help="the question")
+    ask.add_argument("--batch", metavar="FILE", help='questions as lines {"id", "text", "thread"?, "as"?}')
+    ask.add_argument("--as", dest="user", default="", metavar="USER", help="e-mail of the person who asks")
+    ask.add_argument("--today", type=_day, metavar="DAY", help="pretend that this is today")
+    ask.add_argument("--thread", default="", metavar="T", help="continue this conversation")
+    ask.add_argument("--no-llm", action="store_true", help="use the offline planner only")
+
+
+def _files(commands: Commands) -> None:
+    detect = _command(
+        commands,
+        "detect",
+        "files:detect",
+        "Replay the anomaly detector over a daily cost file.",
+        "optiinfra detect daily.csv --out alerts.csv",
+    )
+    detect.add_argument("file", metavar="FILE.csv")
+    detect.add_argument("--out", required=True, metavar="ALERTS.csv")
+    detect.add_argument(
+        "--false-alerts",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="how many to accept in 1000 series-days (default 1)",
+    )
+    drivers = _command(
+        commands, "drivers", "files:drivers", "Find the drivers in a leaf table.", "optiinfra drivers leaves.csv --json"
+    )
+    drivers.add_argument("file", metavar="FILE.csv", help="columns: dimensions..., expected, actual")
+
+
+def _findings(commands: Commands) -> None:
+    anomalies = _command(
+        commands, "anomalies", "findings:anomalies", "Show the anomalies that were found.", "optiinfra anomalies"
+    )
+    _period(anomalies)
+    forecast = _command(
+        commands, "forecast", "findings:forecast", "Forecast cost with its band.", "optiinfra forecast --by provider"
+    )
+    forecast.add_argument("--by", default="", metavar="DIM")
+    forecast.add_argument("--days", type=int, default=30, metavar="N")
+    forecast.add_argument("--file", default="", metavar="FILE.csv", help="forecast a daily cost file, no database")
+    _where(forecast)
+    recommend = _command(
+        commands, "recommend", "recommending:recommend", "Run the savings rules now.", "optiinfra recommend --json"
+    )
+    recommend.add_argument("--kind", metavar="K", help="spot_migration, idle, cleanup, storage_class, commitment ...")
+    digest = _command(
+        commands, "digest", "findings:digest", "Compose the morning digest without posting it.", "optiinfra digest"
+    )
+    digest.add_argument("--date", type=_day, metavar="DAY", help="the morning it is for (default: today)")
+    digest.add_argument("--channel", metavar="C", help="channel it would be posted to")
+
+
+def _rollouts(commands: Commands) -> None:
+    rollout = _command(commands, "rollout", "", "Propose, watch and decide rollouts.", "optiinfra rollout list")
+    actions = rollout.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "list", "rollouts:listing", "List all rollouts.", "optiinfra rollout list")
+    show = _command(actions, "show", "rollouts:show", "Show one rollout.", "optiinfra rollout show ro-1a2b3c4d")
+    show.add_argument("id", metavar="ID")
+    propose = _command(
+        actions,
+        "propose",
+        "rollouts:propose",
+        "Propose a rollout.",
+        "optiinfra rollout propose rec-1a2b3c4d --as ana@x",
+    )
+    propose.add_argument("id", metavar="RECOMMENDATION")
+    propose.add_argument("--as", dest="user", required=True, metavar="USER", help="e-mail of the person")
+    for name, about in (
+        ("approve", "Approve the stage that waits."),
+        ("promote", "Approve the next stage."),
+        ("reject", "Refuse a proposed rollout."),
+        ("abort", "Stop a rollout: nothing further happens, what was changed is rolled back."),
+        ("rollback", "Roll back to where it began."),
+        ("retry", "Go on with a rollout that is held, or try a rollback once more."),
+    ):
+        decide = _command(
+            actions, name, "rollouts:decide", about, f"optiinfra rollout {name} ro-1a2b3c4d --as ben@lumen.example"
+        )
+        decide.set_defaults(action=name)
+        decide.add_argument("id", metavar="ID")
+        decide.add_argument("--as", dest="user", required=True, metavar="USER", help="e-mail of the person")
+        decide.add_argument("--reason", default="", metavar="R")
+
+
+def _running(commands: Commands) -> None:
+    serve = _command(commands, "serve", "serving:serve", "Run the product.", "optiinfra serve --role all")
+    serve.add_argument("--role", choices=["all", "bot", "worker", "executor"], default="all")
+    _command(commands, "doctor", "doctor:doctor", "Check settings and connections.", "optiinfra doctor")
+    people = _command(commands, "people", "", "Who may do what.", "optiinfra people list")
+    actions = people.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "list", "people:listing", "List people and their roles.", "optiinfra people list")
+    add = _command(
+        actions, "set", "people:assign", "Add a person or change a role.", "optiinfra people set ana@x.example approver"
+    )
+    add.add_argument("email", metavar="E-MAIL")
+    add.add_argument("role", choices=["viewer", "requester", "approver", "operator", "admin"])
+    add.add_argument("--name", default="", metavar="NAME")
+    add.add_argument("--slack", default="", metavar="ID", help="Slack user id (found by e-mail when left out)")
+    audit = _command(commands, "audit", "", "The record of who did what.", "optiinfra audit verify")
+    actions = audit.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "verify", "people:audit_verify", "Check that no record was changed.", "optiinfra audit verify")
+    _command(actions, "export", "people:audit_export", "Print every record.", "optiinfra audit export --json")
+    demo = _command(commands, "demo", "demo:demo", "Tell the three stories on loopback.", "optiinfra demo --once")
+    demo.add_argument("--once", action="store_true", help="end after the stories (exit 0 only if all three held)")
+    demo.add_argument("--port", type=int, default=0, metavar="P", help="port of the page (default: a free one)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The digest card: the morning's message in at most twelve blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bot.shared.message import Block, Message
+from bot.slack import elements as e
+from bot.slack.cards import anomaly as anomaly_card
+from bot.slack.cards import drawing
+from bot.slack.cards.answer import coverage
+from bot.slack.words import clip, escape, money, stamp
+from tools.model.digest import Digest
+
+ANOMALIES = 2
+WAITING = 5
+MOST_BLOCKS = 12
+_ROLLOUT = re.compile(r"\((ro-[\w-]{1,64})\)$")
+
+
+def message(digest: Digest, links: Mapping[str, str] | None = None) -> Message:
+    """`links` leads from a rollout's id to the address of its card."""
+    blocks: list[Block] = [e.header(digest.headline)]
+    if digest.why:
+        blocks.append(e.section(digest.why))
+    if drawn := drawing.chart(digest.chart):
+        blocks.append(drawn)
+    for anomaly in digest.anomalies[:ANOMALIES]:
+        blocks += anomaly_card.short(anomaly)
+    if len(digest.anomalies) > ANOMALIES:
+        blocks.append(e.context(e.more(len(digest.anomalies) - ANOMALIES) + " anomalies: ask me to list them"))
+    if moved := drawing.table(digest.movers, most=10):
+        blocks.append(moved)
+    if digest.month_end is not None:
+        blocks.append(e.section(month_end(digest)))
+    if digest.waiting:
+        blocks.append(e.small_print(_waiting(digest.waiting, links or {})))
+    blocks.append(e.context(" · ".join([*coverage(digest.coverage), *_as_of(digest)]) or "no data yet"))
+    assert len(blocks) <= MOST_BLOCKS
+    return Message(escape(text(digest)), tuple(blocks))
+
+
+def rollout_ids(digest: Digest) -> tuple[str, ...]:
+    """The rollouts whose cards the digest should lead to."""
+    found = (_ROLLOUT.search(line) for line in digest.waiting[:WAITING])
+    return tuple(match.group(1) for match in found if match)
+
+
+def text(digest: Digest) -> str:
+    """The digest in sentences, for notifications and screen readers."""
+    found = [anomaly_card.headline(a) for a in digest.anomalies[:ANOMALIES]]
+    waiting = [f"{len(digest.waiting)} waiting for a decision"] if digest.waiting else []
+    return ". ".join(part.rstrip(".") for part in (digest.headline, digest.why, *found, *waiting) if part) + "."
+
+
+def month_end(digest: Digest) -> str:
+    """What the month will cost, with its band."""
+    forecast = digest.month_end
+    assert forecast is not None
+    low, high = money(forecast.p10, ""), money(forecast.p90, "")
+    return (
+        f"Month end: {money(forecast.p50, forecast.currency)} (between {low} and {high}). {clip(forecast.basis, 200)}"
+    )
+
+
+def _waiting(waiting: tuple[str, ...], links: Mapping[str, str]) -> str:
+    """Titles are people's and data's words: escaped. Addresses come from Slack itself."""
+    lines = []
+    for line in waiting[:WAITING]:
+        found = _ROLLOUT.search(line)
+        link = links.get(found.group(1), "") if found else ""
+        title = escape(clip(line, 150))
+        lines.append(f"{title} - <{link}|decide>" if link else title)
+    rest = [e.more(len(waiting) - WAITING)] if len(waiting) > WAITING else []
+    return "Waiting for a decision:\n" + "\n".join(lines + rest)
+
+
+def _as_of(digest: Digest) -> list[str]:
+    return [f"data as of {stamp(digest.receipt.as_of)}"] if digest.receipt.as_of else []

@@ -1,0 +1,41 @@
+"""The pytest fixture `workspace`: a Slack workspace of its own for each test, on a free loopback port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.slack.app import SlackSandbox
+from sandbox.slack.client import People
+from sandbox.slack.server import Background
+
+SPEED = 20.0
+
+
+class SlackWorkspace(People):
+    """The people of a workspace that runs in this process; `sandbox` reaches its parts."""
+
+    def __init__(self, server: Background) -> None:
+        super().__init__(server.url)
+        self.sandbox: SlackSandbox = server.sandbox
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Web API calls so far: method, ok, error."""
+        return self.sandbox.web_api.calls or []
+
+
+@pytest.fixture
+def workspace_options() -> dict[str, Any]:
+    """Options of sandbox.slack.app.build() for the `workspace` of a test; override the fixture to change them."""
+    return {"speed": SPEED}
+
+
+@pytest.fixture
+def workspace(workspace_options: dict[str, Any]) -> Iterator[SlackWorkspace]:
+    """A fresh workspace: say, click, command, submit, home, views, transcript, wait_for, fault, url, api_url."""
+    server = Background(**workspace_options).start()
+    yield SlackWorkspace(server)
+    server.stop()

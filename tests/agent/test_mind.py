@@ -1,0 +1,305 @@
+"""Asking the mind, as Slack and the terminal do: right numbers with receipts, refusals in words, one conversation."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from agent import memory, words
+from agent.answer import Answer, Question, Status
+from tests.agent import world
+from tests.agent.conftest import NOW, House, Make, person
+from tools.model.access import Role
+from tools.model.errors import StoreUnavailableError
+from tools.model.fact import Fact
+
+
+def numbers(sentence: str) -> set[str]:
+    """Every amount and share that a sentence shows."""
+    return set(re.findall(r"-?[$€£][\d,.]*\d|[\d,.]*\d %", sentence))
+
+
+def shown(answer: Answer) -> set[str]:
+    """How the answer's facts look when they are written."""
+    found = {words.value(f) for f in answer.facts}
+    found |= {words.value(replace(f, value=abs(f.value))) for f in answer.facts if f.value is not None}
+    return found
+
+
+def fact(answer: Answer, label: str, entity: str | None = None) -> Fact:
+    return next(f for f in answer.facts if f.label == label and entity in {None, f.entity})
+
+
+def test_a_total_is_exact_and_says_its_receipt(house: House) -> None:
+    """'how much did we spend last month' gives the sum of the bills, to the last digit, and the SQL that gives it."""
+    answer = house.ask("how much did we spend last month")
+    expected = world.total(date(2026, 10, 1), date(2026, 11, 1))
+    assert answer.status is Status.ANSWERED
+    assert fact(answer, "total cost").value == expected
+    assert answer.text.startswith(words.money(expected, "USD"))
+    receipt = fact(answer, "total cost").receipt
+    with house.database.read() as tx:
+        row = tx.execute(text(receipt.sql), dict(receipt.parameters)).mappings().one()
+    assert Decimal(row["micros"]) / 10**6 == expected
+    assert receipt.rows == 31 * len(world.LINES)
+    assert answer.query["tool"] == "query_costs"
+    assert answer.query["period"] == {"start": "2026-10-01", "end": "2026-11-01"}
+
+
+def test_a_split_names_the_largest_and_adds_up(house: House) -> None:
+    """Per service: each line exact, the lines sum to the total, a bar chart of at most 20 points."""
+    answer = house.ask("what did we spend per service in October?")
+    rows = {str(row[0]): row[1] for row in answer.tables[0].rows}
+    october = (date(2026, 10, 1), date(2026, 11, 1))
+    assert rows["BigQuery"] == world.total(*october, service="BigQuery")
+    assert sum(v for v in rows.values() if isinstance(v, Decimal)) == fact(answer, "total cost").value
+    assert "the most on Amazon Elastic Compute Cloud" in answer.text
+    assert answer.charts[0].kind == "bar"
+    assert len(answer.charts[0].labels) <= 20
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what did we spend per service in October?",
+        "why did EC2 go up last week?",
+        "compare October with September",
+        "any anomalies?",
+        "forecast for this month",
+        "top 3 services last month",
+        "which teams do we have?",
+        "daily cost of AWS in the last 30 days",
+    ],
+)
+def test_every_number_that_is_shown_is_a_fact(house: House, question: str) -> None:
+    """No amount or share stands in a sentence or table that no fact with a receipt backs."""
+    answer = house.ask(question)
+    assert answer.status is Status.ANSWERED
+    assert numbers(answer.text) <= shown(answer), question
+    values = {f.value for f in answer.facts}
+    for table in answer.tables:
+        amounts = {row[n] for row in table.rows for n, unit in enumerate(table.units) if unit == "money"}
+        if table.columns[-1] not in {"change", "so far"}:
+            assert {a for a in amounts if a is not None} <= values
+    assert all(f.receipt.sql for f in answer.facts)
+    assert [f.id for f in answer.facts] == [f"F{n}" for n in range(1, len(answer.facts) + 1)]
+    assert all(len(chart.labels) <= 20 for chart in answer.charts)
+
+
+def test_why_names_the_driver_and_the_direction(house: House) -> None:
+    """EC2 doubled in one account from 16 November on: that is what the answer says."""
+    answer = house.ask("why did EC2 go up last week?")
+    change = fact(answer, "change of cost")
+    week, earlier = (date(2026, 11, 16), date(2026, 11, 23)), (date(2026, 11, 9), date(2026, 11, 16))
+    ec2 = "Amazon Elastic Compute Cloud"
+    assert change.value is not None
+    settled = answer.query["period"]
+    assert isinstance(settled, dict)
+    days = (date.fromisoformat(settled["end"]) - date.fromisoformat(settled["start"])).days
+    if days == 7:
+        assert change.value == world.total(*week, service=ec2) - world.total(*earlier, service=ec2)
+    assert "more (+" in answer.text
+    assert any("checkout" in str(row[0]) or "100000000002" in str(row[0]) for row in answer.tables[0].rows)
+
+
+def test_a_conversation_follows_up_and_another_thread_does_not(house: House) -> None:
+    """'and GCP?' belongs to the question before it in the same thread only."""
+    house.ask("what did we spend last month?", thread="C1/1.0")
+    follow = house.ask("and GCP?", thread="C1/1.0")
+    other = house.ask("and GCP?", thread="C1/2.0")
+    alone = house.ask("and GCP?")
+    assert fact(follow, "total cost").value == world.total(date(2026, 10, 1), date(2026, 11, 1), provider="Google Cloud")
+    assert other.status is alone.status is Status.AMBIGUOUS
+    assert len(other.alternatives) >= 2
+
+
+def test_memory_is_short_and_only_of_threads(house: House) -> None:
+    """Forty questions in one thread leave one checkpoint of a dozen messages; a question without thread leaves none."""
+    house.ask("what did we spend last month?")
+    assert not (house.settings.home / memory.FILE).exists()
+    for _ in range(20):
+        house.ask("what did we spend last month?", thread="long")
+        house.ask("and AWS?", thread="long")
+    with sqlite3.connect(house.settings.home / memory.FILE) as file:
+        assert file.execute("SELECT count(*) FROM checkpoints").fetchone() == (1,)
+        assert file.execute("SELECT count(*) FROM checkpoints WHERE thread_id = 'default/chat/long'").fetchone() == (1,)
+    with memory.open_memory(house.settings) as saver:
+        found = saver.get_tuple({"configurable": {"thread_id": "default/chat/long"}})
+    assert found is not None
+    assert len(found.checkpoint["channel_values"]["messages"]) <= memory.MESSAGES
+
+
+def test_idle_conversations_are_forgotten(house: House) -> None:
+    """What nobody continued since a moment goes; what is newer stays."""
+    house.ask("what did we spend last month?", thread="old")
+    assert memory.forget_idle(house.settings, NOW.replace(year=2020)) == 0
+    assert memory.forget_idle(house.settings, NOW.replace(year=2100)) == 1
+    assert house.ask("and AWS?", thread="old").status is Status.AMBIGUOUS
+
+
+def test_a_memory_that_cannot_be_written_is_told(house: House) -> None:
+    """The home folder is a file: a sentence, not a stack trace."""
+    blocked = house.settings.home / "blocked"
+    blocked.write_text("")
+    broken = house.settings.model_copy(update={"home": blocked})
+    with pytest.raises(StoreUnavailableError, match="memory of conversations"), memory.open_memory(broken):
+        pass
+
+
+def test_no_data_is_not_zero(house: House) -> None:
+    """A period without any charge says so, without a number."""
+    answer = house.ask("what did we spend in January 2025?")
+    assert answer.status is Status.ANSWERED
+    assert answer.text == "There is no cost data in 1-31 Jan 2025."
+    assert not answer.facts
+
+
+def test_a_running_month_says_how_far_the_data_goes(house: House) -> None:
+    """Assumptions and coverage travel with the number."""
+    answer = house.ask("how much did we spend?")
+    assert "period not given: month to date" in answer.assumptions
+    assert answer.coverage.complete_to == date(2026, 11, 23)
+
+
+def test_what_is_left_out_is_summed_in_the_last_line(house: House) -> None:
+    """Top 2 still adds up to everything."""
+    answer = house.ask("top 2 services in October")
+    table = answer.tables[0]
+    assert len(table.rows) == 3
+    assert str(table.rows[-1][0]).endswith("others")
+    assert sum(r[1] for r in table.rows if isinstance(r[1], Decimal)) == fact(answer, "total cost").value
+    assert any("summed in the last line" in n for n in answer.notes)
+
+
+def test_long_series_are_drawn_in_equal_steps(house: House) -> None:
+    """More than 20 days fit 20 points by summing, and the chart says so; nothing gets lost."""
+    answer = house.ask("daily cost of AWS in october")
+    chart = answer.charts[0]
+    assert chart.kind == "line"
+    assert len(chart.labels) <= 20
+    assert "summed over 2 days each" in chart.title
+    assert sum(chart.series[0][1]) == fact(answer, "total cost").value
+
+
+def test_accounts_are_shown_with_their_names(house: House) -> None:
+    """The id is whole and the name beside it."""
+    answer = house.ask("spend by account in October")
+    assert "lumen-production (100000000002)" in [row[0] for row in answer.tables[0].rows]
+
+
+def test_anomalies_find_the_jump(house: House) -> None:
+    """EC2 in production doubled on 16 November: found, with money above usual and its days."""
+    answer = house.ask("anything unusual?")
+    assert "Amazon Elastic Compute Cloud" in answer.text
+    assert "above usual" in answer.text
+    assert fact(answer, "unusual costs").value is not None
+    quiet = house.ask("anything unusual in September?")
+    assert quiet.text.startswith("0 unusual costs")
+    only = house.ask("any anomalies on gcp?")
+    assert only.text.startswith("0 unusual costs on Google Cloud")
+
+
+def test_a_forecast_has_a_band_and_what_is_known(house: House) -> None:
+    """Low <= expected <= high, and it is not below what is spent already."""
+    answer = house.ask("what will we spend this month?")
+    low, middle, high = (
+        fact(answer, name).value for name in ("forecast, low end of the band", "forecast", "forecast, high end of the band")
+    )
+    spent = fact(answer, "cost so far").value
+    assert low is not None
+    assert middle is not None
+    assert high is not None
+    assert spent is not None
+    assert spent < low <= middle <= high
+    split = house.ask("forecast for this month by provider")
+    assert {row[0] for row in split.tables[0].rows} == {"AWS", "Google Cloud", "Microsoft"}
+    coming = house.ask("forecast for next month")
+    assert "in 1-31 Dec 2026" in coming.text
+    assert "cost so far" not in {f.label for f in coming.facts}
+
+
+def test_the_budget_is_compared_when_there_is_one(make: Make) -> None:
+    """Over or under, by how much, and how likely; without a budget the answer says that there is none."""
+    assert any("No monthly budget is set" in n for n in make().ask("are we within budget?").notes)
+    answer = make(budget_monthly="1000").ask("will we exceed our budget?")
+    assert "over the budget of $1,000.00" in answer.text
+    assert numbers(answer.text) <= shown(answer)
+    aws = make(budget_monthly="1000").ask("will aws exceed our budget?")
+    assert any("for everything in one month" in n for n in aws.notes)
+    assert "not a number" in make(budget_monthly="lots").ask("are we within budget?").text
+
+
+def test_asking_for_more_than_there_is(house: House) -> None:
+    """A forecast of the past, a rollout nobody knows, a value of a dimension: each a sentence."""
+    assert "There is no rollout" in house.ask("status of ro-0a1b2c3d4e5f").text
+    teams = house.ask("what teams are there")
+    assert "values of team" in teams.text
+    assert fact(teams, "known values of team").value == 5
+    fresh = house.ask("how fresh is the data?")
+    assert fresh.text.startswith("114 days of cost data")
+    savings = house.ask("where can we save money?")
+    assert savings.text == "0 savings are known now."
+
+
+def test_help_and_nonsense(house: House) -> None:
+    """Help shows examples; nonsense is admitted; every example is understood."""
+    hello = house.ask("help")
+    assert hello.status is Status.ANSWERED
+    for example in hello.alternatives:
+        assert house.ask(example).facts, example
+    nonsense = house.ask("colourless green ideas sleep")
+    assert nonsense.status is Status.NOT_UNDERSTOOD
+    assert nonsense.alternatives
+    assert house.ask("").status is Status.NOT_UNDERSTOOD
+
+
+def test_a_viewer_may_ask_but_not_propose(house: House) -> None:
+    """The refusal is a sentence with what to do."""
+    answer = house.ask("move checkout-workers to spot", who=person(Role.VIEWER, "Dan"))
+    assert answer.status is Status.REFUSED
+    assert answer.text == (
+        "Dan may look but not propose changes (role viewer). Nothing was changed. "
+        "Ask an administrator for the role requester."
+    )
+
+
+def test_acting_is_refused(house: House) -> None:
+    """No words approve, stop or roll back."""
+    answer = house.ask("approve ro-0a1b2c3d4e5f please")
+    assert answer.status is Status.REFUSED
+    assert "Nothing was changed." in answer.text
+
+
+def test_a_database_without_costs_says_how_to_get_some(empty: House) -> None:
+    """The very first questions of a new installation."""
+    answer = empty.ask("how fresh is the data?")
+    assert answer.text == "0 days of cost data are loaded."
+    assert "optiinfra ingest" in answer.notes[0]
+    assert empty.ask("what did we spend last month?").text == "There is no cost data in 1-31 Oct 2026."
+    assert "No costs are stored" in empty.ask("why did cost change last month?").text
+    assert "No costs are stored yet." in empty.ask("forecast for this month").text
+    assert "0 unusual costs" in empty.ask("any anomalies?").text
+    assert "0 values of service" in empty.ask("which services do we have?").text
+
+
+def test_two_questions_in_one_thread_at_once_do_not_break_it(house: House) -> None:
+    """People type over each other; both are answered."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    house.ask("what did we spend last month?", thread="busy")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: house.ask("how much did aws cost last month", thread="busy"), range(8)))
+    assert {a.status for a in answers} == {Status.ANSWERED}
+
+
+def test_the_same_mind_answers_every_tenant_only_of_its_own(house: House) -> None:
+    """Threads of two tenants never meet, even with one name."""
+    house.ask("what did we spend on AWS last month?", thread="T")
+    stranger = replace(person(), tenant="other")
+    assert house.mind.ask(Question("and GCP?", stranger, world.TODAY, thread="T")).status is Status.AMBIGUOUS

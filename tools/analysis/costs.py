@@ -1,0 +1,255 @@
+"""Costs: answers every question about cost from the stored facts, each answer with its receipt and its coverage."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tools.collection import freshness
+from tools.model.errors import InputError
+from tools.model.money import EXACT, join
+from tools.model.period import Period
+from tools.model.query import (
+    TAG,
+    CostQuery,
+    CostRow,
+    CostTable,
+    Coverage,
+    Dimension,
+    Filter,
+    Granularity,
+    Receipt,
+)
+from tools.model.series import DailySeries
+from tools.store import charges, loads
+from tools.store.database import Database
+from tools.store.fact_tables import DETAIL
+from tools.store.loads import LedgerLine
+
+_RECENT = timedelta(days=60)
+_CLOSE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one consistent read of the database found."""
+
+    rows: tuple[CostRow, ...]
+    receipt: Receipt
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The cost data of one customer. Every method is one consistent look; costs of two currencies never mix."""
+
+    database: Database
+    tenant: str
+    tag_keys: tuple[str, ...]
+    provisional_days: int
+
+    def table(self, query: CostQuery) -> CostTable:
+        """Rows by time, then most expensive first; `limit` keeps the most expensive combinations of `by`.
+
+        `totals` count what the limit left out as well; `truncated` says how many combinations that is.
+        """
+        look = self._look(query)
+        rows, left_out = _limited(look.rows, query.limit)
+        return CostTable(query, rows, _totals(look.rows), look.receipt, look.coverage, left_out)
+
+    def series(self, query: CostQuery) -> tuple[DailySeries, ...]:
+        """Cost per day over the whole period, one series per combination of `by` and currency, largest first.
+
+        A day without rows is 0. Raises InputError when a price is missing: unknown is not 0.
+        """
+        look = self._look(replace(query, granularity=Granularity.DAY))
+        days: dict[tuple[tuple[str, ...], str], dict[date, Decimal]] = defaultdict(dict)
+        for row in look.rows:
+            if row.cost is None:
+                raise InputError(
+                    f"The {query.metric} cost of {row.start} is unknown: a price is missing in the bill.",
+                    fix="Ask for billed or effective cost.",
+                )
+            days[row.keys, row.currency][row.start] = row.cost
+        every = [
+            DailySeries(
+                tuple(zip(query.by, keys, strict=True)),
+                query.period.start,
+                tuple(costs.get(day, Decimal(0)) for day in query.period),
+                currency,
+            )
+            for (keys, currency), costs in days.items()
+        ]
+        every.sort(key=lambda s: (-sum(s.values), s.keys, s.currency))
+        return tuple(every[: query.limit])
+
+    def values(self, dimension: str, limit: int = 500) -> tuple[str, ...]:
+        """Known values, the most expensive of the last 60 days of data first, then the others by name."""
+        with self.database.read() as tx:
+            whole = freshness.span(loads.ledger(tx, self.tenant))
+            if whole is None:
+                return ()
+            slots = loads.slots(tx, self.tenant)
+            recent = Period(max(whole.start, whole.end - _RECENT), whole.end)
+            query = CostQuery(recent, by=(dimension,))
+            rows = [_row(r, query) for r in tx.execute(self._statement(query, slots, ()))]
+            known = tx.execute(charges.known_values(self.tenant, dimension, slots, limit)).scalars().all()
+        rows.sort(key=lambda r: (-(r.cost or 0), r.keys))
+        ranked = dict.fromkeys([*(r.keys[0] for r in rows if r.keys[0]), *known])
+        return tuple(ranked)[:limit]
+
+    def close(self, dimension: str, value: str, limit: int = 5) -> tuple[str, ...]:
+        """Known values that a mistyped one may mean, best first."""
+        from rapidfuzz import fuzz, process, utils
+
+        found = process.extract(
+            value,
+            self.values(dimension, 5000),
+            scorer=fuzz.WRatio,
+            processor=utils.default_process,
+            limit=limit,
+            score_cutoff=_CLOSE,
+        )
+        return tuple(name for name, _, _ in found)
+
+    def spelled(self, wanted: Filter) -> Filter:
+        """The filter with its values as the bill writes them, where only the case differs; others stay as they are."""
+        by_folded: dict[str, list[str]] = defaultdict(list)
+        for known in self.values(wanted.dimension, 5000):
+            by_folded[known.casefold()].append(known)
+        values: list[str] = []
+        for value in wanted.values:
+            same = by_folded.get(value.casefold(), [])
+            values += [value] if value in same or not same else same
+        return replace(wanted, values=tuple(dict.fromkeys(values)))
+
+    def span(self) -> Period | None:
+        """First to last day with data."""
+        with self.database.read() as tx:
+            return freshness.span(loads.ledger(tx, self.tenant))
+
+    def coverage(self, period: Period | None = None) -> Coverage:
+        """What stands loaded for a period, or for all of it."""
+        with self.database.read() as tx:
+            return freshness.cover(loads.ledger(tx, self.tenant), period, self.provisional_days)
+
+    def currencies(self) -> tuple[str, ...]:
+        """Billing currencies, most rows first."""
+        with self.database.read() as tx:
+            whole = freshness.span(loads.ledger(tx, self.tenant))
+            if whole is None:
+                return ()
+            query = CostQuery(whole)
+            rows = [_row(r, query) for r in tx.execute(self._statement(query, {}, ()))]
+        return tuple(r.currency for r in sorted(rows, key=lambda r: (-r.raw_rows, r.currency)))
+
+    def version(self) -> str:
+        """Changes with every load that changed anything."""
+        with self.database.read() as tx:
+            return loads.version(tx, self.tenant)
+
+    def _look(self, query: CostQuery) -> _Look:
+        with self.database.read() as tx:
+            lines = loads.ledger(tx, self.tenant)
+            without_detail = _without_detail(query, lines)
+            statement = self._statement(query, loads.slots(tx, self.tenant), [x.id for x in without_detail])
+            rows = tuple(_row(r, query) for r in tx.execute(statement))
+            as_of = max((x.loaded_at for x in lines), default=None)
+            receipt = self._receipt(tx, statement, rows, as_of)
+        coverage = freshness.cover(lines, query.period, self.provisional_days)
+        missing = (*coverage.missing, *_gaps(query, lines, without_detail))
+        ordered = sorted(rows, key=lambda r: (r.start, _falling(r.cost), r.keys, r.currency))
+        return _Look(tuple(ordered), receipt, replace(coverage, missing=missing))
+
+    def _statement(self, query: CostQuery, slots: dict[str, str], without_detail: Sequence[int]) -> Select[Any]:
+        return charges.question(
+            self.tenant,
+            period=query.period,
+            by=query.by,
+            where=query.where,
+            metric=query.metric,
+            granularity=query.granularity,
+            slots=slots,
+            without_detail=without_detail,
+        )
+
+    def _receipt(
+        self, tx: Connection, statement: Select[Any], rows: Sequence[CostRow], as_of: datetime | None
+    ) -> Receipt:
+        make = sqlite.dialect if tx.dialect.name == "sqlite" else postgresql.dialect
+        # Named parameters, so that a person can run the text in any SQL shell.
+        compiled = statement.compile(dialect=make(paramstyle="named"), compile_kwargs={"render_postcompile": True})
+        parameters = tuple((name, str(value)) for name, value in compiled.params.items())
+        return Receipt(str(compiled), parameters, sum(r.raw_rows for r in rows), as_of)
+
+
+def _row(found: Any, query: CostQuery) -> CostRow:
+    start = query.period.start
+    if query.granularity is Granularity.DAY:
+        start = found.bucket
+    elif query.granularity is Granularity.MONTH:
+        start = max(start, date.fromisoformat(f"{found.bucket}-01"))
+    return CostRow(
+        keys=tuple(found[1 : 1 + len(query.by)]),
+        start=start,
+        cost=None if found.unknown else join(found.micros, found.rest),
+        currency=found.currency,
+        raw_rows=int(found.raw_rows),
+    )
+
+
+def _falling(cost: Decimal | None) -> tuple[bool, Decimal]:
+    return (cost is None, -(cost or Decimal(0)))
+
+
+def _totals(rows: Sequence[CostRow]) -> tuple[tuple[str, Decimal | None], ...]:
+    """Per currency, the currency with most rows first; one unknown cost makes the sum unknown."""
+    sums: dict[str, Decimal | None] = {}
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        before = sums.get(row.currency, Decimal(0))
+        sums[row.currency] = None if row.cost is None or before is None else EXACT.add(before, row.cost)
+        counts[row.currency] += row.raw_rows
+    return tuple((c, sums[c]) for c in sorted(sums, key=lambda c: (-counts[c], c)))
+
+
+def _limited(rows: tuple[CostRow, ...], limit: int | None) -> tuple[tuple[CostRow, ...], int]:
+    if limit is None:
+        return rows, 0
+    size: dict[tuple[tuple[str, ...], str], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        size[row.keys, row.currency] = EXACT.add(size[row.keys, row.currency], row.cost or Decimal(0))
+    kept = frozenset(sorted(size, key=lambda k: (-size[k], k))[:limit])
+    return tuple(r for r in rows if (r.keys, r.currency) in kept), len(size) - len(kept)
+
+
+def _touches(line: LedgerLine, period: Period) -> bool:
+    return line.first_day < period.end and line.last_day >= period.start
+
+
+def _without_detail(query: CostQuery, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
+    if charges.level_for((*query.by, *(f.dimension for f in query.where))) != DETAIL:
+        return []
+    return [x for x in lines if not x.has_detail and _touches(x, query.period)]
+
+
+def _gaps(query: CostQuery, lines: Sequence[LedgerLine], without_detail: Sequence[LedgerLine]) -> list[str]:
+    """What the stored data cannot tell about this question, in words."""
+    told = []
+    if without_detail:
+        newest = max(x.partition.billing_period for x in without_detail)
+        told.append(f"no {Dimension.RESOURCE} and {Dimension.SKU} for the billing periods up to {newest:%Y-%m}")
+    asked = {d.removeprefix(TAG) for d in (*query.by, *(f.dimension for f in query.where)) if d.startswith(TAG)}
+    for key in sorted(asked):
+        before = [x for x in lines if key not in x.tag_keys and _touches(x, query.period)]
+        if before:
+            names = ", ".join(str(x.partition) for x in before[:3]) + (" ..." if len(before) > 3 else "")
+            told.append(f"tag {key} was not kept when these were loaded (ingest them again): {names}")
+    return told

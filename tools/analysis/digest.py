@@ -1,0 +1,201 @@
+"""Digest: composes the morning message - what was spent against usual, what changed and why, and where the month ends."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tools.analysis import budgets, drivers, episodes, forecast, trends
+from tools.analysis.numbers import total
+from tools.analysis.settled import settled
+from tools.analysis.words import change, listed, money, named, on
+from tools.model.anomaly import Anomaly
+from tools.model.digest import Digest
+from tools.model.driver import DriverTree
+from tools.model.errors import InputError
+from tools.model.fact import Chart
+from tools.model.forecast import Forecast
+from tools.model.period import Period
+from tools.model.query import CostQuery, Dimension, Filter, Granularity, Metric
+from tools.store import digests
+
+if TYPE_CHECKING:
+    from tools.analysis.costs import Costs
+
+METRIC = Metric.EFFECTIVE
+CHART_DAYS = 14
+USUAL_WEEKS = 4
+MOST_ANOMALIES = 8
+RECENT_DAYS = 3
+NOTABLE = Decimal("0.05")
+CORRECTED = Decimal("0.01")
+
+
+def compose(
+    costs: Costs, day: date, *, anomalies: Sequence[Anomaly], waiting: tuple[str, ...], budget: Decimal | None
+) -> Digest:
+    """The digest of the morning of `day`: it tells of the last settled day before it.
+
+    `anomalies` are all that are known; those that are going on or ended in the last three days are told. Raises
+    InputError when no cost is stored.
+    """
+    told = _told_day(costs, day)
+    currency = next(iter(costs.currencies()), "")
+    where = (Filter(str(Dimension.CURRENCY), (currency,)),)
+    chart_days = Period(told - timedelta(days=CHART_DAYS - 1 + 7 * USUAL_WEEKS), told + timedelta(days=1))
+    query = CostQuery(chart_days, where=where, metric=METRIC, granularity=Granularity.DAY)
+    series = costs.series(query)
+    values = dict(zip(chart_days, series[0].values, strict=True)) if series else {}
+    spend, usual = values.get(told, Decimal(0)), _usual(values, told, costs)
+    current = _current(anomalies, told)
+    tree = _tree(costs, told, where, currency)
+    month = _month_end(costs, day, currency, budget)
+    today = Period(told, told + timedelta(days=1))
+    week = Period(told - timedelta(days=6), told + timedelta(days=1))
+    receipt = costs.table(CostQuery(today, where=where, metric=METRIC)).receipt
+    why = _why(current, tree, spend, usual, currency)
+    return Digest(
+        day=told,
+        headline=_headline(told, spend, usual, currency),
+        why=" ".join([why, *_corrections(costs, told, values, currency)]),
+        spend=spend,
+        usual=usual,
+        currency=currency,
+        anomalies=current,
+        drivers=tree,
+        month_end=month,
+        movers=trends.movers(
+            costs, week, week.previous(), by=str(Dimension.SERVICE), currency=currency, metric=METRIC, where=where
+        ),
+        chart=_chart(values, told, costs, currency),
+        waiting=waiting,
+        coverage=costs.coverage(week),
+        receipt=receipt,
+    )
+
+
+def _told_day(costs: Costs, day: date) -> date:
+    """The last settled day before `day`."""
+    known = settled(costs, day)
+    if known is None:
+        raise InputError(
+            f"No costs are stored from before {on(day)}, so there is nothing to tell.",
+            fix="Load some first: optiinfra ingest PATH",
+        )
+    return known.end - timedelta(days=1)
+
+
+def _usual(values: dict[date, Decimal], day: date, costs: Costs) -> Decimal | None:
+    """Median of the same weekday of the four weeks before; None when fewer than two of them are stored."""
+    span = costs.span()
+    before = [day - timedelta(days=7 * n) for n in range(1, USUAL_WEEKS + 1)]
+    known = [values[d] for d in before if d in values and span is not None and d >= span.start]
+    return statistics.median(known) if len(known) >= 2 else None
+
+
+def _headline(day: date, spend: Decimal, usual: Decimal | None, currency: str) -> str:
+    """One full sentence: what was spent, and how that compares with a usual day of that name."""
+    said = f"{money(spend, currency)} was spent on {on(day)}"
+    if usual is None:
+        return f"{said}; there is not enough history yet to say what is usual."
+    difference = spend - usual
+    if usual == 0 or abs(difference) < usual * Decimal("0.01"):
+        return f"{said}, as usual for a {day:%A}."
+    more = "more" if difference > 0 else "less"
+    grown = change(spend, usual)
+    grown = f" ({grown})" if grown else ""
+    return f"{said}, {money(abs(difference), currency)}{grown} {more} than usual for a {day:%A}."
+
+
+def _current(anomalies: Sequence[Anomaly], told: date) -> tuple[Anomaly, ...]:
+    """What is worth telling today: going on or just ended, not expected, by money at stake."""
+    recent = told - timedelta(days=RECENT_DAYS - 1)
+    fresh = [
+        a
+        for a in anomalies
+        if a.status != "expected" and a.started <= told and (a.started + timedelta(days=a.days) > recent)
+    ]
+    fresh.sort(key=lambda a: (a.direction == "down", -episodes.at_stake(a), a.id))
+    return tuple(fresh[:MOST_ANOMALIES])
+
+
+def _why(
+    current: Sequence[Anomaly], tree: DriverTree | None, spend: Decimal, usual: Decimal | None, currency: str
+) -> str:
+    """The top finding with its drivers in words; without one, what moved the day if it moved much."""
+    if current:
+        first = episodes.group(current)[0] if current[0].direction == "up" else (current[0],)
+        lead = first if current[0] in first else (current[0],)
+        return _finding(lead) + _more(len(current) - len(lead))
+    moved = usual is not None and usual > 0 and abs(spend - usual) > usual * NOTABLE
+    if moved and tree is not None and tree.drivers:
+        told = [drivers.in_words(d, tree.currency) for d in tree.drivers[:3]]
+        return f"No series left its usual path; against a week before, it was {listed([t for t in told if t])}."
+    return "Nothing unusual: no service left its usual path."
+
+
+def _finding(members: Sequence[Anomaly]) -> str:
+    """One finding; several services of one account that began on one day are one."""
+    if len(members) == 1:
+        return members[0].why
+    excess = total(m.excess for m in members)
+    place = named([pair for pair in members[0].keys if pair[0] in {"provider", "sub_account_id"}])
+    names = listed([m.keys[-1][1] for m in members[:4]])
+    return (
+        f"{len(members)} services of {place} rose together on {on(members[0].started)}, "
+        f"{money(excess, members[0].currency)} above expected: {names}. {members[0].why}"
+    )
+
+
+def _more(count: int) -> str:
+    return "" if count <= 0 else f" {count} more {'anomaly' if count == 1 else 'anomalies'} below."
+
+
+def _tree(costs: Costs, told: date, where: tuple[Filter, ...], currency: str) -> DriverTree | None:
+    """The day against the same weekday a week before."""
+    span = costs.span()
+    before = told - timedelta(days=7)
+    if span is None or before < span.start:
+        return None
+    day, against = (Period(d, d + timedelta(days=1)) for d in (told, before))
+    return drivers.explain(costs, day, against, where=where, metric=METRIC, currency=currency)
+
+
+def _month_end(costs: Costs, day: date, currency: str, budget: Decimal | None) -> Forecast | None:
+    """Where the month ends on the invoice, with the budget beside it in words."""
+    found = forecast.month_end(costs, day, metric=Metric.BILLED, currency=currency)
+    if found is None or budget is None:
+        return found
+    return replace(found, basis=f"{budgets.in_words(found, budget)} Known: {found.basis}")
+
+
+def _chart(values: dict[date, Decimal], told: date, costs: Costs, currency: str) -> Chart:
+    """Fourteen days, actual and usual; days without a usual show the actual."""
+    days = [told - timedelta(days=n) for n in reversed(range(CHART_DAYS))]
+    actual = tuple(values.get(d, Decimal(0)) for d in days)
+    usual = tuple(_usual(values, d, costs) for d in days)
+    beside = tuple(a if u is None else u for a, u in zip(actual, usual, strict=True))
+    labels = tuple(f"{d.day} {d:%b}" for d in days)
+    return Chart(
+        "line", f"Cost per day, {CHART_DAYS} days", labels, (("actual", actual), ("usual", beside)), "money", currency
+    )
+
+
+def _corrections(costs: Costs, told: date, values: dict[date, Decimal], currency: str) -> list[str]:
+    """Says so when bills changed after an earlier digest was told."""
+    out = []
+    with costs.database.read() as tx:
+        for back in range(1, 8):
+            day = told - timedelta(days=back)
+            earlier = digests.one(tx, costs.tenant, day)
+            now = values.get(day)
+            if earlier is None or now is None or earlier.currency != currency:
+                continue
+            if abs(now - earlier.spend) > abs(earlier.spend) * CORRECTED:
+                was, is_now = money(earlier.spend, currency), money(now, currency)
+                out.append(f"Correction: {on(day)} came to {is_now}, not {was} as told then (bills changed).")
+    return out

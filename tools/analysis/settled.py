@@ -1,0 +1,26 @@
+"""Settled: which days of stored costs are complete enough to be judged, forecast from, or told about."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from tools.model.period import Period
+
+if TYPE_CHECKING:
+    from tools.analysis.costs import Costs
+
+# The end of data that is this old does not change any more.
+OLD = timedelta(days=7)
+
+
+def settled(costs: Costs, upto: date) -> Period | None:
+    """First day with data to the last one before `upto` that every account has delivered and that will not change."""
+    span = costs.span()
+    if span is None:
+        return None
+    complete = min(costs.coverage().complete_to or span.end, span.end)
+    if upto - complete < OLD:
+        complete -= timedelta(days=costs.provisional_days)
+    end = min(upto, complete)
+    return Period(span.start, end) if span.start < end else None

@@ -1,0 +1,54 @@
+"""Words: money, changes and days as the analysis writes them into its sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
+
+
+def money(value: Decimal, currency: str, *, sign: bool = False) -> str:
+    """'$1,234', '$12.34', '-€5.00', '1,200 CHF'; whole units from 100 on. `sign` writes a plus before a rise."""
+    size = abs(value).quantize(Decimal(1) if abs(value) >= 100 else Decimal("0.01"), ROUND_HALF_EVEN)
+    before = "-" if value < 0 and size else ("+" if sign and size else "")
+    if currency in _SIGNS:
+        return f"{before}{_SIGNS[currency]}{size:,}"
+    return f"{before}{size:,} {currency}".rstrip()
+
+
+def change(after: Decimal, before: Decimal) -> str:
+    """'+12 %', '-3 %', '12 times as much'; '' when there was nothing before."""
+    if before <= 0:
+        return ""
+    share = (after - before) / before * 100
+    if share >= 1000:
+        return f"{after / before:,.0f} times as much"
+    rounded = share.quantize(Decimal(1), ROUND_HALF_EVEN)
+    return f"{rounded:+} %" if rounded else "±0 %"
+
+
+def on(day: date) -> str:
+    """'Tue 10 Nov 2026'."""
+    return f"{day:%a} {day.day} {day:%b} {day.year}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    words = list(parts)
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+def named(keys: Iterable[tuple[str, str]]) -> str:
+    """A series in words: 'Amazon EC2 in prod-3 (AWS)'; 'all costs' without keys."""
+    known = {name: value for name, value in keys if value}
+    service, account = known.pop("service_name", ""), known.pop("sub_account_id", "")
+    provider = known.pop("provider", "")
+    rest = [value for name, value in known.items() if name != "currency"]
+    text = " / ".join([part for part in (service, *rest) if part])
+    if account:
+        text = f"{text} in {account}" if text else account
+    if provider:
+        text = f"{text} ({provider})" if text else provider
+    return text or "all costs"

@@ -1,0 +1,88 @@
+"""Looking: what the cloud and the metrics source show of a rollout at this moment, never raising for their silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from tools.execution import health
+from tools.execution.decisions import Sight
+from tools.execution.judge import Judgement
+from tools.execution.limits import Limits
+from tools.model.errors import OptiInfraError, ProviderError
+from tools.model.rollout import Intent, Plan, Rollout, State, Verdict
+from tools.providers.base import Change, HealthSource, Observation
+
+_UNSEEN = frozenset({State.PROPOSED, State.APPROVED})
+_UNJUDGED = _UNSEEN | {State.ROLLING_BACK, State.GUARDING}
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Looks at one rollout's resource and service."""
+
+    now: Callable[[], datetime]
+    change: Callable[[Plan], Change]
+    health: HealthSource | None
+    limits: Limits
+
+    def look(self, rollout: Rollout, intents: tuple[Intent, ...]) -> Sight:
+        """Everything that deciding about this state needs."""
+        observation, problem = (None, "") if rollout.state in _UNSEEN else self.observe(rollout)
+        return Sight(self.now(), observation, problem, self._judge(rollout), intents)
+
+    def observe(self, rollout: Rollout) -> tuple[Observation | None, str]:
+        """The resource as the cloud shows it, or None and why it cannot be seen."""
+        try:
+            return self.change(rollout.plan).observe(rollout.plan), ""
+        except OptiInfraError as error:
+            return None, error.what
+
+    def with_baseline(self, rollout: Rollout, sight: Sight) -> tuple[Rollout, Sight]:
+        """Before the first effect: how the service and the resource were, kept to compare with."""
+        if rollout.state is not State.PREFLIGHT or rollout.touched:
+            return rollout, sight
+        if self.health is None:
+            return rollout, replace(sight, judgement=_blind("no metrics source is configured"))
+        try:
+            count = health.before(self.health, rollout.plan.service, self.limits, sight.now)
+        except ProviderError as error:
+            return rollout, replace(sight, judgement=_blind(f"health could not be read: {error.what}"))
+        changed = sight.observation.changed if sight.observation else 0
+        baseline: dict[str, object] = {
+            "requests": str(round(count.requests, 6)),
+            "errors": str(round(count.errors, 6)),
+            "at": sight.now.isoformat(),
+            "changed": changed,
+        }
+        return replace(rollout, baseline=baseline), replace(sight, judgement=Judgement(Verdict.HEALTHY, "before"))
+
+    def _judge(self, rollout: Rollout) -> Judgement | None:
+        if not rollout.touched or rollout.state in _UNJUDGED:
+            return None
+        return health.look(self.health, rollout, self.limits, self.now())
+
+
+def kept(rollout: Rollout, sight: Sight, failed: bool) -> Rollout:
+    """The rollout with what was seen, and since when something could not be seen."""
+    blind = sight.judgement is not None and sight.judgement.blind
+    unseen = sight.observation is None and rollout.state not in _UNSEEN
+    after = replace(
+        rollout,
+        blind_since=(rollout.blind_since or sight.now) if blind else None,
+        unseen_since=(rollout.unseen_since or sight.now) if unseen else None,
+        failures=rollout.failures + 1 if unseen or failed else 0,
+    )
+    if sight.observation is None:
+        return after
+    total = sight.observation.total
+    share = Decimal(sight.observation.changed) / total if total else Decimal(0)
+    return replace(
+        after, observed=dict(sight.observation.counts), progress=share.quantize(Decimal("0.0001")).normalize() + 0
+    )
+
+
+def _blind(why: str) -> Judgement:
+    return Judgement(Verdict.INCONCLUSIVE, why, {}, True)

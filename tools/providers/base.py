@@ -1,0 +1,131 @@
+"""Ports: what a cloud, a metrics source and a bill must be able to do; each implementation is a room of a flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from tools.model.price import Price
+from tools.model.resource import Resource
+from tools.model.rollout import Plan, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whether one account can be read. `missing` names the permissions it lacks; `problem` is a sentence or empty."""
+
+    provider: str
+    account_id: str
+    identity: str
+    ok: bool
+    problem: str = ""
+    missing: tuple[str, ...] = ()
+
+
+class Inventory(Protocol):
+    """The things that exist in one cloud's accounts."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name as in the bill: "AWS"."""
+        ...
+
+    def check_access(self) -> tuple[Access, ...]:
+        """One Access per configured account; a refused account is told here, never raised."""
+        ...
+
+    def resources(self, account_id: str) -> Iterable[Resource]:
+        """Every resource of an account, all pages. Raises a ProviderError rather than give part of them."""
+        ...
+
+
+@runtime_checkable
+class PriceSource(Protocol):
+    """An inventory that can also tell prices."""
+
+    def prices(self, resources: Iterable[Resource]) -> tuple[Price, ...]:
+        """Prices that savings on these resources need; a price that is not told is absent, never guessed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the cloud shows at one moment of a resource that a rollout changes.
+
+    `setting` is the present setting in the shape of `Stage.desired`. `counts` are counted units by kind, for
+    people. `changed` of `total` units are in the new form, counted one by one, never derived from the setting.
+    `settled` says that nothing is on its way. `fingerprint` covers what a rollout does not set itself.
+    """
+
+    at: datetime
+    setting: dict[str, object]
+    counts: dict[str, int]
+    changed: int
+    total: int
+    settled: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlan:
+    """What planning a change of one resource gives: stages by whole units, the state before, and how to undo."""
+
+    unit_name: str
+    units: int
+    stages: tuple[Stage, ...]
+    before: dict[str, object]
+    fingerprint: str
+    undo: str
+    repeatable: bool = True
+
+
+class Change(Protocol):
+    """One kind of executable change, "aws.asg_spot". Settings are absolute, so setting one twice is setting it once."""
+
+    @property
+    def name(self) -> str: ...
+
+    def plan(self, resource: Resource, percents: tuple[int, ...]) -> ChangePlan:
+        """Plan from what inventory saw; pure. Raises InputError when the resource does not allow this change."""
+        ...
+
+    def observe(self, plan: Plan) -> Observation:
+        """Look at the cloud now. Raises a ProviderError when it cannot be seen."""
+        ...
+
+    def apply(self, plan: Plan, desired: dict[str, object], token: str) -> None:
+        """Set the desired state (a stage's, or `plan.before` to roll back). `token` is the same for every retry."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Requests of one group of a service in the window, and how many of them failed."""
+
+    group: str
+    requests: Decimal
+    errors: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReading:
+    """What a metrics source knows of a service. No samples means that nothing is known, never that all is well."""
+
+    at: datetime
+    window_seconds: int
+    samples: tuple[Sample, ...] = field(default=())
+
+
+class HealthSource(Protocol):
+    """Tells how a service does, split by "spot" and "on_demand" where the service says so."""
+
+    def read(self, service: str, window_seconds: int, now: datetime) -> HealthReading:
+        """The last `window_seconds` before `now`. Raises a ProviderError when the source does not answer."""
+        ...
+
+    def check(self) -> str:
+        """Who answers, in words, for `doctor`. Raises a ProviderError when nobody does."""
+        ...

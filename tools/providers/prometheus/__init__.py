@@ -1,0 +1,1 @@
+"""Prometheus: service health over its HTTP API."""

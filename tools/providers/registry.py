@@ -1,0 +1,82 @@
+"""Registry: from settings to the flats that are configured, each loaded on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tools.model.errors import InputError, SettingsError
+from tools.model.resource import Resource
+from tools.model.rollout import Plan
+from tools.providers.base import Change, HealthSource, Inventory
+from tools.settings import Settings
+
+if TYPE_CHECKING:
+    from tools.providers.aws.connection import Connection
+
+Now = Callable[[], datetime]
+
+
+def change(settings: Settings, plan_or_name: Plan | str, *, now: Now | None = None) -> Change:
+    """The executable change that a plan (or a name like "aws.asg_spot") means; raises InputError for an unknown one."""
+    name = plan_or_name if isinstance(plan_or_name, str) else plan_or_name.change
+    if name not in _CHANGES:
+        raise InputError(
+            f'There is no executable change "{name}".', fix=f"Executable are: {', '.join(sorted(_CHANGES))}."
+        )
+    return _CHANGES[name](settings, now or _utc_now)
+
+
+def obstacles(name: str, resource: Resource) -> tuple[str, ...]:
+    """Every reason why an executable change cannot be made to a resource as inventory saw it; empty when it can."""
+    if name == "aws.asg_spot":
+        from tools.providers.aws.changes import obstacles as of_group
+
+        return of_group(resource)
+    return (f'there is no executable change "{name}".',)
+
+
+def inventories(settings: Settings, *, now: Now | None = None) -> tuple[Inventory, ...]:
+    """The inventory of every cloud that is configured."""
+    found: list[Inventory] = []
+    if settings.aws_regions:
+        from tools.providers.aws.inventory import AwsInventory
+
+        found.append(AwsInventory(_aws(settings), now or _utc_now))
+    return tuple(found)
+
+
+def health(settings: Settings) -> HealthSource | None:
+    """The source of service health, or None when there is none: then no rollout may start."""
+    if not settings.prometheus_url:
+        return None
+    from tools.providers.prometheus.health import PrometheusHealth
+
+    return PrometheusHealth(
+        settings.prometheus_url, settings.prometheus_requests_query, settings.prometheus_errors_query
+    )
+
+
+def _asg_spot(settings: Settings, now: Now) -> Change:
+    from tools.providers.aws.changes import AsgSpot
+
+    if not settings.aws_regions:
+        raise SettingsError("AWS is not connected.", fix="Set OPTIINFRA_AWS_REGIONS, for example eu-west-1.")
+    return AsgSpot(_aws(settings), now)
+
+
+@lru_cache(maxsize=8)
+def _aws(settings: Settings) -> Connection:
+    """One connection per settings: clients are slow to make, and its role credentials renew themselves."""
+    from tools.providers.aws.connection import Connection
+
+    return Connection.of(settings)
+
+
+_CHANGES: dict[str, Callable[[Settings, Now], Change]] = {"aws.asg_spot": _asg_spot}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,88 @@
+"""Cleanup: volumes attached to nothing, old snapshots and idle addresses that the bill still charges for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tools.model.recommendation import Evidence, Recommendation
+from tools.model.resource import Resource
+from tools.recommendation.evidence import (
+    Band,
+    Bill,
+    Situation,
+    amount,
+    days_since,
+    excluded,
+    number,
+    recommendation,
+    says_yes,
+    text,
+    words,
+)
+
+KIND = "cleanup"
+VOLUME_DAYS = 14
+SNAPSHOT_DAYS = 180
+# A volume is deleted after a last snapshot, which costs about half of it while it is kept.
+_AFTER_SNAPSHOT = Band(Decimal("0.5"), Decimal("0.9"), Decimal(1))
+_ALL = Band(Decimal(1), Decimal(1), Decimal(1))
+
+
+def find(situation: Situation) -> Iterator[Recommendation]:
+    """One recommendation per thing that nobody uses and that costs something on the bill."""
+    for volume in situation.of_kind("volume"):
+        age = days_since(volume, "created_at", situation.today)
+        if volume.attributes.get("attached") is False and age is not None and age >= VOLUME_DAYS:
+            title = f"Delete volume {volume.name} ({number(volume, 'gib')} GiB, attached to nothing)"
+            why = f"state {text(volume, 'state')}, created {age} days ago, attached to no instance"
+            yield from _unused(situation, volume, title, why, _AFTER_SNAPSHOT, "0.85", reversible=True)
+    for snapshot in situation.of_kind("snapshot"):
+        age = days_since(snapshot, "created_at", situation.today)
+        if age is not None and age >= SNAPSHOT_DAYS and not words(snapshot, "images") and not _kept(snapshot):
+            title = f"Delete snapshot {snapshot.name} ({age} days old)"
+            why = f"taken {age} days ago of a volume of {number(snapshot, 'gib')} GiB, used by no image"
+            yield from _unused(situation, snapshot, title, why, _ALL, "0.7", reversible=False)
+    for address in situation.of_kind("address"):
+        if address.attributes.get("attached") is False:
+            title = f"Release address {text(address, 'ip') or address.id} ({address.name})"
+            yield from _unused(situation, address, title, "associated with nothing", _ALL, "0.9", reversible=False)
+
+
+def _unused(
+    situation: Situation,
+    resource: Resource,
+    title: str,
+    why: str,
+    share: Band,
+    confidence: str,
+    *,
+    reversible: bool,
+) -> Iterator[Recommendation]:
+    bill = None if excluded(resource) else situation.bill(resource)
+    if bill is None or bill.monthly <= 0:
+        return
+    yield recommendation(
+        situation,
+        KIND,
+        resource,
+        title,
+        share.of(bill.monthly),
+        bill.currency,
+        confidence=confidence,
+        risk="R2",
+        reversible=reversible,
+        evidence=(_cost(situation, bill), Evidence("Unused", why, "inventory")),
+        price_source="the bill: cost of this resource",
+        affected=bill.monthly,
+    )
+
+
+def _cost(situation: Situation, bill: Bill) -> Evidence:
+    return Evidence(
+        "Costs now", f"{amount(bill.monthly, bill.currency)} a month", f"bill, {situation.period}", bill.receipt
+    )
+
+
+def _kept(resource: Resource) -> bool:
+    return says_yes(resource.tag("keep")) or says_yes(resource.tag("retain"))

@@ -1,0 +1,139 @@
+"""Charges: the one SQL statement behind every cost question, at the coarsest level that can answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal_column, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import Join
+
+from tools.model.period import Period
+from tools.model.query import TAG, Dimension, Filter, Granularity, Metric
+from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, series
+
+_OF_ACCOUNTS = frozenset(
+    {
+        Dimension.PROVIDER,
+        Dimension.BILLING_ACCOUNT,
+        Dimension.SUB_ACCOUNT,
+        Dimension.SUB_ACCOUNT_NAME,
+        Dimension.SERVICE,
+        Dimension.SERVICE_CATEGORY,
+        Dimension.CHARGE_CATEGORY,
+        Dimension.CURRENCY,
+    }
+)
+_OF_DETAIL = frozenset({Dimension.RESOURCE, Dimension.SKU})
+_NOTHING: ColumnElement[Any] = literal_column("''")
+
+
+class Ordered(Join):
+    """A join that is done from left to right. SQLite's planner would walk the series and search the days of each."""
+
+    inherit_cache = True
+
+
+@compiles(Ordered, "sqlite")
+def _left_to_right(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
+    text: str = compiler.visit_join(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
+    return text.replace(" JOIN ", " CROSS JOIN ", 1)
+
+
+def level_for(dimensions: Sequence[str]) -> int:
+    """The coarsest level that knows all of these dimensions."""
+    if any(d in _OF_DETAIL for d in dimensions):
+        return DETAIL
+    return ACCOUNTS if all(d in _OF_ACCOUNTS for d in dimensions) else TAGS
+
+
+def column(dimension: str, slots: Mapping[str, str]) -> ColumnElement[Any]:
+    """The series column of a dimension; a tag key that was never kept has no values."""
+    if not dimension.startswith(TAG):
+        found: ColumnElement[Any] = series.c[dimension]
+        return found
+    slot = slots.get(dimension.removeprefix(TAG))
+    return series.c[slot] if slot else _NOTHING
+
+
+def question(
+    tenant: str,
+    *,
+    period: Period,
+    by: Sequence[str],
+    where: Sequence[Filter],
+    metric: Metric,
+    granularity: Granularity,
+    slots: Mapping[str, str],
+    without_detail: Sequence[int] = (),
+) -> Select[Any]:
+    """SELECT bucket, by..., currency, micros, rest, unknown, rows. Costs of two currencies stay apart.
+
+    `without_detail` are loads whose cost per resource was given up: they answer from the level above, with no
+    resource, so that the sum stays whole.
+    """
+    level = level_for((*by, *(f.dimension for f in where)))
+    bucket = _bucket(granularity)
+    keys = [column(d, slots) for d in by]
+    groups = [c for c in (bucket, *keys, series.c.currency) if c is not _NOTHING]
+    unknown: ColumnElement[Any] = literal_column("0")
+    if metric in {Metric.LIST, Metric.CONTRACTED}:
+        unknown = func.sum(facts.c[f"{metric}_unknown"])
+    return (
+        select(
+            bucket.label("bucket"),
+            *(key.label(f"key_{n}") for n, key in enumerate(keys)),
+            series.c.currency.label("currency"),
+            func.sum(facts.c[f"{metric}_micros"]).label("micros"),
+            func.sum(facts.c[f"{metric}_rest"]).label("rest"),
+            unknown.label("unknown"),
+            func.sum(facts.c.rows).label("raw_rows"),
+        )
+        .select_from(Ordered(facts, series, series.c.id == facts.c.series_id))
+        .where(
+            facts.c.tenant == tenant,
+            series.c.tenant == tenant,
+            _at(level, without_detail),
+            facts.c.day >= period.start,
+            facts.c.day < period.end,
+            *(_condition(f, slots) for f in where),
+        )
+        .group_by(*groups)
+    )
+
+
+def _bucket(granularity: Granularity) -> ColumnElement[Any]:
+    if granularity is Granularity.DAY:
+        return facts.c.day
+    if granularity is Granularity.MONTH:
+        # Literal positions: a bound one would make two different expressions of SELECT and GROUP BY.
+        return func.substr(cast(facts.c.day, String), literal_column("1"), literal_column("7"))
+    return _NOTHING
+
+
+def _at(level: int, without_detail: Sequence[int]) -> ColumnElement[bool]:
+    if level != DETAIL or not without_detail:
+        return facts.c.level == level
+    return and_(
+        facts.c.level.in_((TAGS, DETAIL)),
+        or_(facts.c.level == DETAIL, series.c.load_id.in_(sorted(without_detail))),
+    )
+
+
+def _condition(wanted: Filter, slots: Mapping[str, str]) -> ColumnElement[bool]:
+    found = column(wanted.dimension, slots)
+    return found.not_in(wanted.values) if wanted.exclude else found.in_(wanted.values)
+
+
+def known_values(tenant: str, dimension: str, slots: Mapping[str, str], limit: int) -> Select[Any]:
+    """SELECT every value that a dimension ever had, in order of text."""
+    found = column(dimension, slots)
+    return (
+        select(found.label("value"))
+        .where(series.c.tenant == tenant, series.c.level == level_for((dimension,)), found != "")
+        .distinct()
+        .order_by(found)
+        .limit(limit)
+    )
