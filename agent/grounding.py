@@ -30,7 +30,7 @@ _WORD_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "direction or size",
             "r(?:ise|ises|ose|isen|ising)|fall(?:s|en|ing)?|fell|increas\\w*|decreas\\w*|gr(?:ow|ows|ew|own|owing|owth)|"
             "shr\\w+nk\\w*|drop\\w*|jump\\w*|spik\\w*|surg\\w*|soar\\w*|plung\\w*|climb\\w*|declin\\w*|up|down|high\\w*|"
-            "low(?:er|est)?|more|most|less|least|larg\\w*|small\\w*|big\\w*|major\\w*|minor\\w*|bulk|huge|tiny|cheap\\w*|"
+            "low(?:er|est)?|more|most\\w*|less|least|larg\\w*|small\\w*|big\\w*|major\\w*|minor\\w*|bulk|huge|tiny|cheap\\w*|"
             "expensive|sav(?:e|es|ed|ing|ings)|wast\\w*|over|under|above|below|exceed\\w*|all|every|only|entire\\w*|whole|"
             "negligible|significant\\w*|dramatic\\w*|sharp\\w*|steep\\w*|flat|stable|steady|unchanged|free|top|bottom|"
             "dominat\\w*|lead(?:s|ing)?",
@@ -48,6 +48,7 @@ _WORD_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
+_KINDS_OF_CHARGES = frozenset({"charge_category", "pricing_category", "service_category"})
 _ORDINARY_NAMES = frozenset({"other", "data", "compute", "storage", "networking", "security", "web", "search"})
 
 
@@ -107,8 +108,12 @@ def objection(comment: str, about: Sequence[str], facts: dict[str, Fact], vocabu
         return "about no known fact"
     if not _PLAIN.fullmatch(plain) or plain != comment.strip():
         return "characters"
+    unnamed = plain
+    for a in about:
+        # A name may hold such a word itself ("BigQuery", "Load Balancers").
+        unnamed = re.sub(rf"(?<!\w){re.escape(facts[a].entity)}(?!\w)", "it", unnamed, flags=re.IGNORECASE)
     for reason, pattern in _WORD_RULES:
-        if pattern.search(plain):
+        if pattern.search(unnamed):
             return reason
     allowed = {w for a in about for w in words(facts[a].entity)}
     if _foreign_name(plain, allowed, vocabulary):
@@ -122,7 +127,8 @@ def _foreign_name(comment: str, allowed: set[str], vocabulary: Vocabulary) -> bo
     for length in range(min(vocabulary.longest, len(row)), 0, -1):
         for at in range(len(row) - length + 1):
             part = row[at : at + length]
-            if part not in vocabulary.index or set(part) <= allowed:
+            readings = vocabulary.index.get(part, ())
+            if set(part) <= allowed or all(r.dimension in _KINDS_OF_CHARGES for r in readings):
                 continue
             if length == 1 and (part[0] in _ORDINARY_NAMES or len(part[0]) < 2):
                 continue

@@ -45,6 +45,8 @@ def _sqlite(settings: Settings) -> Iterator[BaseCheckpointSaver[Any]]:
             f"The memory of conversations cannot be opened ({error}).", fix="Check that OPTIINFRA_HOME can be written."
         ) from error
     try:
+        # The last words of a conversation may be lost with the machine's power; a question is asked again then.
+        connection.execute("PRAGMA synchronous=NORMAL")
         yield SqliteSaver(connection)
     finally:
         connection.close()

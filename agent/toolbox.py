@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.toolset import arguments, changes, costs, data, findings, savings
+from agent.toolset import arguments, changes, costs, data, findings, realised, savings
 from agent.toolset.desk import Desk
 from tools.model.errors import InputError
 from tools.model.fact import Fact, ToolResult
@@ -66,6 +66,12 @@ TOOLS: tuple[ToolSpec, ...] = (
         proposes=True,
     ),
     ToolSpec("rollout_status", "How one or all rollouts stand.", arguments.RolloutStatus, savings.rollout_status),
+    ToolSpec(
+        "realised_savings",
+        "What finished rollouts really saved, from bills.",
+        arguments.RealisedSavings,
+        realised.realised_savings,
+    ),
     ToolSpec("list_values", "Known values of a dimension.", arguments.ListValues, data.list_values),
     ToolSpec("data_status", "Freshness and coverage of the data.", arguments.DataStatus, data.data_status),
 )

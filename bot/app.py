@@ -107,12 +107,15 @@ class App:
     @cached_property
     def gates(self) -> Gates:
         from tools.execution.gates import Gates
+        from tools.execution.limits import Limits
 
-        return Gates(self.database, self.tenant, now=self.now, new_id=self.new_id)
+        limits = Limits.of(self.settings)
+        return Gates(self.database, self.tenant, now=self.now, new_id=self.new_id, limits=limits)
 
     @cached_property
     def engine(self) -> Engine:
-        from tools.execution.engine import Engine, Limits
+        from tools.execution.engine import Engine
+        from tools.execution.limits import Limits
         from tools.providers import registry
 
         return Engine(

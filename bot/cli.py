@@ -15,6 +15,23 @@ from tools.model.errors import OptiInfraError
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+# tools/model/metric.py; written out so that `--help` loads nothing.
+METRICS = (
+    "billed",
+    "effective",
+    "list",
+    "contracted",
+    "gross",
+    "credits",
+    "net",
+    "without_tax",
+    "tax",
+    "purchases",
+    "without_purchases",
+    "negotiated_savings",
+    "commitment_savings",
+    "savings",
+)
 Handler = Callable[[argparse.Namespace], int]
 
 
@@ -47,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Ask about cloud cost, get numbers with receipts, and turn savings real step by step.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for add in (_data, _questions, _files, _findings, _rollouts, _running):
+    for add in (_data, _export, _questions, _files, _findings, _rollouts, _running):
         add(commands)
     return parser
 
@@ -89,7 +106,7 @@ def _where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--where", action="append", default=[], metavar="DIM=VALUE", help="keep only these costs; may be repeated"
     )
-    parser.add_argument("--metric", choices=["billed", "effective", "list", "contracted"], default="billed")
+    parser.add_argument("--metric", choices=METRICS, default="billed", metavar="M", help=f"one of {', '.join(METRICS)}")
 
 
 def _data(commands: Commands) -> None:
@@ -111,10 +128,19 @@ def _data(commands: Commands) -> None:
         "Ask the cost data without language.",
         "optiinfra costs --from 2026-10-01 --to 2026-11-01 --by service --where provider=AWS",
     )
-    _period(costs, required=True)
+    _period(costs)
+    costs.add_argument(
+        "--period",
+        default="",
+        metavar="P",
+        help="instead of --from and --to: 2026-10, 2026-Q4, 2026, FY2027, FY2027-Q1",
+    )
     costs.add_argument("--by", default="", metavar="DIM[,DIM]", help="provider, service, region, account, team ...")
     _where(costs)
     costs.add_argument("--granularity", choices=["total", "month", "day"], default="total")
+    costs.add_argument(
+        "--currency", default="", metavar="C", help="also in this currency, by the file of OPTIINFRA_RATES_FILE"
+    )
     explain = _command(
         commands,
         "explain",
@@ -125,6 +151,16 @@ def _data(commands: Commands) -> None:
     _period(explain, required=True)
     explain.add_argument("--against", type=_days, required=True, metavar="D..D", help="the period to compare with")
     _where(explain)
+
+
+def _export(commands: Commands) -> None:
+    export = _command(commands, "export", "", "Write stored cost data into a file.", "optiinfra export focus costs.csv")
+    what = export.add_subparsers(metavar="WHAT", required=True)
+    focus = _command(
+        what, "focus", "exporting:focus", "Write a FOCUS file.", "optiinfra export focus costs.parquet --version 1.2"
+    )
+    focus.add_argument("path", metavar="PATH", help="a file that ends in .csv, .csv.gz or .parquet")
+    focus.add_argument("--version", choices=["1.2", "1.4"], default="1.4", help="FOCUS version (default: 1.4)")
 
 
 def _questions(commands: Commands) -> None:
@@ -239,6 +275,12 @@ def _running(commands: Commands) -> None:
     actions = audit.add_subparsers(metavar="ACTION", required=True)
     _command(actions, "verify", "people:audit_verify", "Check that no record was changed.", "optiinfra audit verify")
     _command(actions, "export", "people:audit_export", "Print every record.", "optiinfra audit export --json")
+    prove = _command(
+        commands, "prove", "proving:prove", "Simulate rollouts in a hostile world.", "optiinfra prove --rollouts 1000"
+    )
+    prove.add_argument("--rollouts", type=int, default=200, metavar="N", help="how many runs (default: 200)")
+    prove.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the first run; a seed repeats its run")
+    prove.add_argument("--defects", action="store_true", help="also switch each defence off and see it noticed")
     demo = _command(commands, "demo", "demo:demo", "Tell the three stories on loopback.", "optiinfra demo --once")
     demo.add_argument("--once", action="store_true", help="end after the stories (exit 0 only if all three held)")
     demo.add_argument("--port", type=int, default=0, metavar="P", help="port of the page (default: a free one)")

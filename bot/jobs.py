@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.model.errors import SettingsError
@@ -37,21 +36,35 @@ class Jobs:
 
     def collect(self, slot: datetime) -> str:
         """Read the configured FOCUS exports and clouds; what could not be read is named."""
+        from tools.collection import billing
         from tools.collection.charges import ingest
         from tools.collection.resources import collect
+        from tools.collection.sources import local
         from tools.providers import registry
 
-        loads = ingest(
+        with local(self.settings.focus_paths, self.settings) as paths:
+            loads = ingest(
+                self.database,
+                self.tenant,
+                paths,
+                tag_keys=self.settings.tag_keys,
+                detail_months=self.settings.detail_months,
+                now=self.now,
+            )
+        bills = billing.collect(
             self.database,
             self.tenant,
-            [Path(p) for p in self.settings.focus_paths],
+            registry.billings(self.settings),
+            in_files=loads,
             tag_keys=self.settings.tag_keys,
             detail_months=self.settings.detail_months,
             now=self.now,
         )
+        loads = (*loads, *(load for bill in bills for load in bill.loads))
         accesses = collect(self.database, self.tenant, registry.inventories(self.settings), now=self.now)
         changed = sum(load.status != "unchanged" for load in loads)
-        refused = [f"{a.provider} {a.account_id}: {a.problem}" for a in accesses if not a.ok]
+        accounts = (*(bill.access for bill in bills), *accesses)
+        refused = [f"{a.provider} {a.account_id}: {a.problem}" for a in accounts if not a.ok]
         return f"{len(loads)} cost partitions ({changed} new), {len(accesses)} accounts" + "".join(
             f"; {problem}" for problem in refused
         )

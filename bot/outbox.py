@@ -19,8 +19,10 @@ from tools.telemetry.metrics import Metrics
 LEASE = timedelta(seconds=60)
 FIRST_RETRY, LAST_RETRY = 5, 900
 TEXT_ALONE = 3000
+LONGEST_SLEEP = 5.0
 UNSHOWABLE = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+_UNDRAWABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 Render = Callable[[Waiting], Message | None]
 _log = get_logger(__name__)
 
@@ -70,9 +72,17 @@ class Outbox:
         try:
             if not channel:
                 raise NotDeliveredError("no_channel", f"No channel is set for {waiting.topic} {waiting.subject}.")
+            if (wait := self.pace.free_in(channel)) > LONGEST_SLEEP:
+                # Slack asked for a longer pause; sleeping through it would hold everything else up.
+                raise NotDeliveredError("paused", f"Slack asks to send less for {wait:.0f} seconds.", wait)
             written = _Subject(self, waiting, channel).tell()
         except NotDeliveredError as error:
             self._failed(waiting, channel, error)
+            return 0
+        except _UNDRAWABLE as error:
+            # One subject whose stored state cannot be drawn must not keep the others from being told.
+            _log.error("not_drawable", topic=waiting.topic, subject=waiting.subject, exc_info=error)
+            self._failed(waiting, channel, NotDeliveredError("undrawable", "What is stored of it cannot be drawn."))
             return 0
         if written is None:
             return 0

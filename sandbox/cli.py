@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     restate.set_defaults(run=_restate)
 
     serve = commands.add_parser("serve", help="one process of the sandbox (used by `up`)")
-    serve.add_argument("service", choices=("aws", "slack", "health"))
+    serve.add_argument("service", choices=("aws", "slack", "health", "clouds"))
     serve.add_argument("--fd", type=int, help="file descriptor of a listening socket")
     serve.add_argument("--port", type=_port, default=0, help="or the port to listen on (default: a free one)")
     serve.add_argument("--options", type=json.loads, default={}, help="JSON object of the service's options")
@@ -126,8 +127,11 @@ def _up(chosen: argparse.Namespace) -> int:
 
 def _story(chosen: argparse.Namespace) -> int:
     from sandbox import story
+    from sandbox.serving import stop_with_parent
     from sandbox.up import prepare, say
 
+    if chosen.quiet:  # started by `up`: nobody needs the files when that is gone
+        stop_with_parent(lambda: os._exit(0))
     prepare(chosen.home)
     told = story.write(chosen.home, seed=chosen.seed, today=_today(chosen), anchor=chosen.anchor, months=chosen.months)
     if chosen.quiet:

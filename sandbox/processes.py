@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import IO
 
 READY_SECONDS = 60.0
 END_SECONDS = 5.0
+LOOK_SECONDS = 0.2
 
 
 class SandboxError(Exception):
@@ -61,12 +63,12 @@ class Child:
         self.output.close()
 
 
-def ready_ones(children: list[Child], deadline: float) -> Iterator[Child]:
-    """The processes in the order in which they answer. Raises SandboxError for one that does not."""
+def ready_ones(children: list[Child], deadline: float, stop: threading.Event | None = None) -> Iterator[Child]:
+    """The processes in the order in which they answer, until `stop`. Raises SandboxError for one that does not."""
     waiting = {child.output: child for child in children}
-    while waiting:
-        ready, _, _ = select.select(list(waiting), [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+    while waiting and not (stop and stop.is_set()):
+        ready, _, _ = select.select(list(waiting), [], [], LOOK_SECONDS)
+        if not ready and time.monotonic() >= deadline:
             late = ", ".join(child.name for child in waiting.values())
             raise SandboxError(
                 f"The sandbox's {late} did not answer in time; see the logs in {children[0].log.parent}."

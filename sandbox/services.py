@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from sandbox import serving
@@ -13,12 +15,21 @@ from sandbox import serving
 
 def aws(listener: socket.socket, options: dict[str, Any]) -> None:
     """The clouds' AWS. Options: speed."""
-    stop = threading.Event()
-    serving.stop_on_signal(stop.set)
-    serving.stop_with_parent(stop.set)
+    stop, serving_now = threading.Event(), threading.Event()
+
+    def end() -> None:
+        # Before it serves there is nothing to end in order, and building takes seconds.
+        if serving_now.is_set():
+            stop.set()
+        else:
+            os._exit(0)
+
+    serving.stop_on_signal(end)
+    serving.stop_with_parent(end)
     from sandbox.clouds.aws import build, serve
 
     cloud = build(options["speed"])
+    serving_now.set()
     serving.announce(url=serving.url_of(listener))
     serve(listener, cloud, stop)
 
@@ -36,6 +47,7 @@ def health(listener: socket.socket, options: dict[str, Any]) -> None:
     """Prometheus, and beside it the language model's endpoint. Options: aws_url, or nothing."""
     import uvicorn
 
+    from sandbox import llm
     from sandbox.prometheus import build, follow_aws
     from sandbox.traffic import Traffic
 
@@ -44,8 +56,28 @@ def health(listener: socket.socket, options: dict[str, Any]) -> None:
     if options.get("aws_url"):
         arguments = (traffic, options["aws_url"], stop)
         threading.Thread(target=follow_aws, args=arguments, name="follow-aws", daemon=True).start()
-    _serve(listener, uvicorn.Config(build(traffic), log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    application = build(traffic)
+    application.router.routes.extend(llm.build().routes)
+    _serve(listener, uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     stop.set()
+
+
+def clouds(listener: socket.socket, options: dict[str, Any]) -> None:
+    """Google Cloud, Azure and Vultr, beneath /gcp, /azure and /vultr. Options: today, seed, months."""
+    import uvicorn
+
+    from sandbox.clouds import azure, gcp, vultr
+    from sandbox.clouds.rest import Side
+
+    story = {
+        "today": date.fromisoformat(options["today"]),
+        "seed": options.get("seed", 7),
+        "months": options.get("months", 13),
+    }
+    side = Side({"gcp": gcp.build(**story), "azure": azure.build(**story), "vultr": vultr.build(**story)})
+    # Each answer is dated by its cloud, whose clock can be told to be wrong.
+    how = uvicorn.Config(side, log_level="critical", access_log=False, date_header=False, timeout_graceful_shutdown=1)
+    _serve(listener, how)
 
 
 def _serve(listener: socket.socket, config: Any) -> None:
@@ -66,4 +98,9 @@ def _serve(listener: socket.socket, config: Any) -> None:
     server.run(sockets=[listener])
 
 
-SERVICES: dict[str, Callable[[socket.socket, dict[str, Any]], None]] = {"aws": aws, "slack": slack, "health": health}
+SERVICES: dict[str, Callable[[socket.socket, dict[str, Any]], None]] = {
+    "aws": aws,
+    "slack": slack,
+    "health": health,
+    "clouds": clouds,
+}

@@ -19,7 +19,8 @@ class PortTakenError(OSError):
 
 def listen(port: int = 0) -> socket.socket:
     """A listening loopback socket; port 0 takes a free one. Raises PortTakenError."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named as TCP, so that asyncio sends small answers at once (it looks at the protocol before it says so).
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((HOST, port))

@@ -47,16 +47,16 @@ class Sandbox:
     endpoints: dict[str, str] = field(default_factory=dict)
     _said: float = field(default_factory=time.monotonic)
 
-    def start(self) -> None:
-        """Start everything at once, wait until all of it answers, then write endpoints.json."""
+    def start(self, stop: threading.Event) -> None:
+        """Start everything at once, wait until all of it answers (or `stop`), then write endpoints.json."""
         began = time.monotonic()
         logs = self.home / LOGS
         prepare(self.home)
         try:
-            slack, aws, health = listen(self.slack_port), listen(), listen()
+            slack, aws, health, clouds = listen(self.slack_port), listen(), listen(), listen()
         except PortTakenError as taken:
             raise SandboxError(f"{taken} Choose another one with --slack-port.") from None
-        urls = {"slack": url_of(slack), "aws": url_of(aws), "health": url_of(health)}
+        urls = {"slack": url_of(slack), "aws": url_of(aws), "health": url_of(health), "clouds": url_of(clouds)}
         self.children.append(start_service("aws", logs, aws, speed=self.speed))
         self.children.append(start_service("slack", logs, slack, speed=self.speed))
         story = ["story", "--home", str(self.home), "--today", str(self.today), "--seed", str(self.seed)]
@@ -64,21 +64,26 @@ class Sandbox:
         told = start("story", logs, story)
         self.children.append(told)
         self.children.append(start_service("health", logs, health, aws_url=urls["aws"]))
-        self._wait(began)
+        story_of = {"today": str(self.today), "seed": self.seed, "months": self.months}
+        self.children.append(start_service("clouds", logs, clouds, **story_of))
+        self._wait(began, stop)
+        if stop.is_set():
+            return
         self.children.remove(told)
         told.end()
         self.endpoints = endpoints(self.home, urls, self.today)
         write_json(self.home / ENDPOINTS, self.endpoints)
         say(f"Ready in {time.monotonic() - began:.1f} s, {self._memory():.0f} MB. The workspace: {urls['slack']}/")
 
-    def _wait(self, began: float) -> None:
+    def _wait(self, began: float, stop: threading.Event) -> None:
         words = {
             "story": "13 months of bills from four clouds are written",
             "aws": "AWS answers",
             "slack": "Slack answers",
             "health": "Prometheus and the language model's endpoint answer",
+            "clouds": "Google Cloud, Azure and Vultr answer",
         }
-        for child in ready_ones(self.children, began + READY_SECONDS):
+        for child in ready_ones(self.children, began + READY_SECONDS, stop):
             say(f"{time.monotonic() - began:4.1f} s  {words[child.name]}")
 
     def _memory(self) -> float:
@@ -129,10 +134,9 @@ def endpoints(home: Path, urls: dict[str, str], today: date) -> dict[str, str]:
         "aws_control_url": f"{urls['aws']}/sandbox/",
         "prometheus_url": urls["health"],
         "prometheus_control_url": f"{urls['health']}/sandbox/",
-        "groq_api_base": "",
-        "gcp_endpoint": "",
-        "azure_endpoint": "",
-        "vultr_endpoint": "",
+        "groq_api_base": urls["health"],
+        "llm_control_url": f"{urls['health']}/sandbox/llm/",
+        **_clouds(urls["clouds"]),
         "focus_dir": str((home / FOCUS).resolve()),
         "truth_file": str((home / TRUTH).resolve()),
         "today": today.isoformat(),
@@ -141,7 +145,29 @@ def endpoints(home: Path, urls: dict[str, str], today: date) -> dict[str, str]:
         "slack_bot_user": organisation.BOT_USER_ID,
         "digest_channel": organisation.CHANNELS[0].channel_id,
         "approvals_channel": organisation.CHANNELS[1].channel_id,
+        "aws_accounts": ",".join((organisation.AWS_PRODUCTION, organisation.AWS_DATA, organisation.AWS_STAGING)),
+        "aws_reader_role": "optiinfra-reader",
         "aws_regions": ",".join(sorted({fleet.region for fleet in organisation.FLEETS})),
+    }
+
+
+def _clouds(url: str) -> dict[str, str]:
+    """Where the clouds beside AWS answer, what is theirs, and what lets a reader in."""
+    from sandbox.clouds import azure, gcp, gcp_things, vultr
+
+    return {
+        "gcp_endpoint": f"{url}/gcp",
+        "gcp_control_url": f"{url}/gcp/sandbox/",
+        "gcp_projects": ",".join(gcp_things.PROJECTS),
+        "gcp_token": gcp.TOKEN,
+        "gcp_billing_table": gcp.BILLING_TABLE,
+        "azure_endpoint": f"{url}/azure",
+        "azure_control_url": f"{url}/azure/sandbox/",
+        "azure_subscriptions": ",".join(azure.SUBSCRIPTIONS),
+        "azure_token": azure.TOKEN,
+        "vultr_endpoint": f"{url}/vultr",
+        "vultr_control_url": f"{url}/vultr/sandbox/",
+        "vultr_api_key": vultr.API_KEY,
     }
 
 
@@ -152,7 +178,7 @@ def run(sandbox: Sandbox) -> None:
         signal.signal(wanted, lambda *_: stop.set())
     _stop_with_input(stop)
     try:
-        sandbox.start()
+        sandbox.start(stop)
         sandbox.watch(stop)
     finally:
         sandbox.end()

@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     budget_monthly: str = Field(
         "", description="Monthly budget as a decimal number in the bill's currency. Empty: none."
     )
+    rates_file: Path | None = Field(
+        None, description="Dated exchange rates: a csv file with the columns date, from, to, rate. Empty: none."
+    )
+    currency: str = Field(
+        "",
+        description="Currency that costs are also shown in, by the rates file (USD, EUR ...). Empty: the bill's own.",
+    )
+    fiscal_year_start: int = Field(1, ge=1, le=12, description="Month (1 to 12) in which the fiscal year begins.")
     provisional_days: int = Field(
         2, ge=0, description="Days at the end of the data that may still change and are not judged."
     )
@@ -107,9 +115,37 @@ class Settings(BaseSettings):
     gcp_token: SecretStr = Field(
         SecretStr(""), description="Bearer token for Google Cloud, where no metadata server gives one."
     )
+    gcp_metadata_host: str = Field(
+        "metadata.google.internal",
+        validation_alias="GCE_METADATA_HOST",
+        description="Google Cloud metadata server that gives the attached service account's token when none is set.",
+    )
+    gcp_billing_table: str = Field(
+        "",
+        description="BigQuery table (or view) of the Google Cloud billing export as PROJECT.DATASET.TABLE: "
+        "standard, detailed or FOCUS. Empty: Google Cloud's bills come from FOCUS files only.",
+    )
+    gcp_query_project: str = Field(
+        "", description="Google Cloud project that pays for BigQuery queries. Empty: the billing table's project."
+    )
+    gcp_query_gigabytes: int = Field(
+        50, ge=1, description="Most gigabytes that one BigQuery query may read; a larger one is not run."
+    )
     azure_endpoint: str = Field("", description="Azure Resource Manager endpoint. Empty: Azure's own.")
     azure_subscriptions: Words = Field((), description="Azure subscriptions to look at, separated by commas.")
-    azure_token: SecretStr = Field(SecretStr(""), description="Bearer token for Azure Resource Manager.")
+    azure_token: SecretStr = Field(
+        SecretStr(""),
+        description="Bearer token for Azure Resource Manager. Empty: the AZURE_* application asks for one.",
+    )
+    azure_tenant_id: str = Field(
+        "", validation_alias="AZURE_TENANT_ID", description="Microsoft Entra tenant of the Azure application."
+    )
+    azure_client_id: str = Field(
+        "", validation_alias="AZURE_CLIENT_ID", description="Azure application (service principal) that reads."
+    )
+    azure_client_secret: SecretStr = Field(
+        SecretStr(""), validation_alias="AZURE_CLIENT_SECRET", description="Secret of the Azure application."
+    )
     vultr_endpoint: str = Field("", description="Vultr API endpoint. Empty: Vultr's own.")
     vultr_api_key: SecretStr = Field(
         SecretStr(""), validation_alias="VULTR_API_KEY", description="Vultr API key. Empty: Vultr is not connected."

@@ -84,6 +84,27 @@ SERVICES: dict[str, tuple[str, ...]] = {
     ),
 }
 
+REGIONS: dict[str, tuple[str, ...]] = {
+    "ireland": ("eu-west-1",),
+    "dublin": ("eu-west-1",),
+    "london": ("eu-west-2", "europe-west2", "uksouth", "lhr"),
+    "paris": ("eu-west-3", "europe-west9", "francecentral", "cdg"),
+    "frankfurt": ("eu-central-1", "europe-west3", "germanywestcentral", "fra"),
+    "belgium": ("europe-west1",),
+    "netherlands": ("europe-west4", "westeurope", "ams"),
+    "amsterdam": ("ams",),
+    "warsaw": ("europe-central2", "polandcentral", "waw"),
+    "virginia": ("us-east-1", "us-east4", "eastus"),
+    "ohio": ("us-east-2",),
+    "oregon": ("us-west-2", "us-west1"),
+    "iowa": ("us-central1", "centralus"),
+    "singapore": ("ap-southeast-1", "asia-southeast1", "southeastasia", "sgp"),
+    "tokyo": ("ap-northeast-1", "asia-northeast1", "japaneast", "nrt"),
+    "sydney": ("ap-southeast-2", "australia-southeast1", "australiaeast", "syd"),
+    "mumbai": ("ap-south-1", "asia-south1", "centralindia", "bom"),
+    "sao paulo": ("sa-east-1", "southamerica-east1", "brazilsouth", "sao"),
+}
+
 # FOCUS ChargeCategory and PricingCategory are closed lists, so their words need no data.
 CHARGES: dict[str, tuple[str, str]] = {
     "tax": ("charge_category", "Tax"),
@@ -97,6 +118,7 @@ CHARGES: dict[str, tuple[str, str]] = {
     "spot": ("pricing_category", "Dynamic"),
     "spot instances": ("pricing_category", "Dynamic"),
     "committed": ("pricing_category", "Committed"),
+    "commitments": ("pricing_category", "Committed"),
 }
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "compute": ("compute",),

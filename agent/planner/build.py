@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from itertools import product
 
 from agent.planner import aliases, intents
-from agent.planner.calendar import before, month_of, quarter_of, to_date, week_of, year_before, year_of
+from agent.planner.calendar import (
+    add_months,
+    before,
+    month_of,
+    quarter_of,
+    shift_months,
+    to_date,
+    week_of,
+    year_before,
+    year_of,
+)
 from agent.planner.parse import Parsed
 from agent.planner.periods import Mention
 from agent.planner.plan import Plan
@@ -17,9 +27,14 @@ from agent.planner.vocabulary import Candidate, Vocabulary, words
 from tools.model.period import Period
 
 SURE = 0.95
+LONG_TREND = 62
 _YEAR_AGO = re.compile(
     r"\b(?:same (?:time|period|month|week|days?|quarter)|year[ -](?:over|on)[ -]year|yoy|a year (?:ago|earlier|before))\b"
 )
+_SAME_LAST = re.compile(
+    r"\bsame (?:day|days|weekday|time|period|week|month|quarter|point)s?(?: of| in| from)?(?: the)? (?:last|previous|prior) (?P<u>week|month|quarter|year)\b"
+)
+_UNTIL = re.compile(r"\b(?:until|till|by|through|up to|to)\b")
 _BACKWARDS = re.compile(r"\bfrom\b")
 Where = dict[str, list[str]]
 
@@ -34,6 +49,8 @@ class Ambiguous:
 
 def plan(intent: str, parsed: Parsed, today: date, vocabulary: Vocabulary) -> Plan | Ambiguous | str:
     """The plan of an intent; a sentence (str) when something needed is not there."""
+    if intent in {intents.QUERY, intents.COMPARE} and len(parsed.slots.metrics) > 1:
+        return _metrics(parsed, today, vocabulary)
     choices = _choices(parsed, intent)
     made = [_BUILDERS[intent](parsed, where, exclude, today, vocabulary) for where, exclude in choices]
     plans = tuple(p for p in made if isinstance(p, Plan))
@@ -46,6 +63,18 @@ def plan(intent: str, parsed: Parsed, today: date, vocabulary: Vocabulary) -> Pl
     return Ambiguous(f'"{unclear.said}" can be {kinds} here. Which one is meant?', plans)
 
 
+def _metrics(parsed: Parsed, today: date, vocabulary: Vocabulary) -> Plan | Ambiguous | str:
+    """Two kinds of cost in one question: each is a question of its own."""
+    plans = []
+    for metric in parsed.slots.metrics:
+        one = replace(parsed, slots=replace(parsed.slots, metric=metric, metrics=(metric,)))
+        made = plan(intents.QUERY, one, today, vocabulary)
+        if not isinstance(made, Plan):
+            return made
+        plans.append(made)
+    return Ambiguous("One kind of cost is shown at a time. Which one first?", tuple(plans))
+
+
 def _kind(candidate: Candidate) -> str:
     name = aliases.shown(candidate.dimension)
     name = f"{name} tag" if candidate.dimension.startswith("tag:") else name
@@ -54,7 +83,7 @@ def _kind(candidate: Candidate) -> str:
 
 def _choices(parsed: Parsed, intent: str) -> list[tuple[Where, Where]]:
     """Every combination of readings of the names, as (where, exclude) filters."""
-    if intent in {intents.PROPOSE, intents.STATUS, intents.VALUES, intents.DATA}:
+    if intent in {intents.PROPOSE, intents.STATUS, intents.VALUES, intents.DATA, intents.SAVED}:
         return [({}, {})]
     found: list[tuple[Where, Where]] = []
     for combination in product(*(named.readings for named in parsed.named)):
@@ -97,22 +126,38 @@ def query(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary:
     if granularity == "week":
         granularity = "day"
         assumed.append("weeks are shown day by day")
+    if granularity and not parsed.mentions:
+        period, assumed = _for_granularity(granularity, today)
+    if granularity == "trend":
+        granularity = "month" if period.days > LONG_TREND else "day"
     if len(parsed.mentions) > 1:
         period = Period(min(m.period.start for m in parsed.mentions), max(m.period.end for m in parsed.mentions))
         assumed = [f"the times are read as one period, {period}"]
-        granularity = granularity or "month"
+        if not granularity and all(m.period == month_of(m.period.start) for m in parsed.mentions):
+            granularity = "month"
     if slots.untagged:
         where = {**where, slots.untagged: [""]}
         assumed.append(f'untagged is read as: without a "{slots.untagged.removeprefix("tag:")}" tag')
     by = list(slots.by)
     if not by:
         by = [d for d, values in where.items() if len(values) > 1 and _several(parsed, d)]
+    if (
+        not by
+        and re.search(r"^who\b|\bwho (?:spends?|is spending|spent|uses?|costs?)\b", parsed.text)
+        and vocabulary.tag_keys
+    ):
+        by = [f"tag:{vocabulary.tag_keys[0]}"]
+        assumed.append(f"who is read as: which {vocabulary.tag_keys[0]}")
     if not by and slots.limit and slots.named:
         by = list(slots.named[:1])
     if not by and slots.limit:
         by = ["service_name"]
         assumed.append("split not given: by service")
-    if not by and re.search(r"\b(?:break ?down|broken down|split|money go(?:es|ing)?)\b", parsed.text):
+    if (
+        not by
+        and not granularity
+        and re.search(r"\b(?:break ?down|broken down|split|money go(?:es|ing)?)\b", parsed.text)
+    ):
         by = ["service_name"]
         assumed.append("split not given: by service")
     if not by:
@@ -126,7 +171,19 @@ def query(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary:
         args["granularity"] = granularity
     if slots.limit and by:
         args["limit"] = slots.limit
+    if slots.share and where:
+        args["share"] = True
     return Plan(intents.QUERY, args, SURE, tuple(assumed))
+
+
+def _for_granularity(granularity: str, today: date) -> tuple[Period, list[str]]:
+    """A time for "per day" and "per month" without one: enough of them to see something."""
+    if granularity == "month":
+        start = month_of(today).start
+        return Period(add_months(start, -6), date.fromordinal(today.toordinal() + 1)), [
+            "period not given: the last six months and this one"
+        ]
+    return Period(date.fromordinal(today.toordinal() - 30), today), ["period not given: the last 30 days"]
 
 
 def _several(parsed: Parsed, dimension: str) -> bool:
@@ -172,16 +229,31 @@ def _two_periods(parsed: Parsed, today: date) -> tuple[Period, Period, list[str]
         first, last = mentions[0].ends
         if first.days > 1:
             return last, first, []
-    if len(mentions) >= 2:
+    if len(mentions) >= 2 and mentions[0].period == mentions[1].period:
+        # "last 7 days vs previous 7 days": the second looks back from the first.
+        earlier = before(mentions[0].period)
+        return mentions[0].period, earlier, [f"compared with {earlier}"]
+    if len(mentions) >= 2 and not _SAME_LAST.search(text):
         return _ordered(mentions[0], mentions[1], today)
     if mentions:
         period, assumed = _period(mentions, today)
     else:
         period, assumed = _default(text, today)
+    if m := _SAME_LAST.search(text):
+        moved = _moved_back(period, m["u"])
+        return period, moved, [*assumed, f"compared with {moved}"]
     if _YEAR_AGO.search(text):
         return period, year_before(period), [*assumed, f"compared with a year earlier, {year_before(period)}"]
     earlier = before(period)
     return period, earlier, [*assumed, f"compared with {earlier}"]
+
+
+def _moved_back(period: Period, unit: str) -> Period:
+    """The same days one week, month, quarter or year earlier."""
+    if unit == "week":
+        week = timedelta(days=7)
+        return Period(period.start - week, period.end - week)
+    return shift_months(period, {"month": -1, "quarter": -3, "year": -12}[unit])
 
 
 def _default(text: str, today: date) -> tuple[Period, list[str]]:
@@ -202,7 +274,12 @@ def _ordered(a: Mention, b: Mention, today: date) -> tuple[Period, Period, list[
     """The later of two is the one asked about; a running one is compared with the same days of the other."""
     period, against = (a.period, b.period) if a.period.start >= b.period.start else (b.period, a.period)
     running = period.end > today
-    whole = against in {month_of(against.start), quarter_of(against.start), year_of(against.start)}
+    whole = against in {
+        week_of(against.start),
+        month_of(against.start),
+        quarter_of(against.start),
+        year_of(against.start),
+    }
     if running and whole and against.days > period.days:
         same = Period(against.start, against.start + (period.end - period.start))
         return period, same, [f"like for like: compared with the same days, {same}"]
@@ -225,7 +302,9 @@ def forecast(parsed: Parsed, where: Where, exclude: Where, today: date, vocabula
     assumed: list[str] = []
     ahead = [m.period for m in parsed.mentions if m.period.end > today]
     period = ahead[0] if ahead else month
-    if period.start <= today:
+    if period.days == 1 and ahead and _UNTIL.search(parsed.text[: parsed.mentions[0].start + 6]):
+        period = Period(month.start, period.end)
+    elif period.start <= today:
         for unit in (month_of, quarter_of, year_of):
             whole = unit(period.start)
             if period.start == whole.start and period.end <= whole.end and today in whole:
@@ -329,6 +408,11 @@ def data(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary: 
     return Plan(intents.DATA, {}, SURE)
 
 
+def saved(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary: Vocabulary) -> Plan:
+    """realised_savings."""
+    return Plan(intents.SAVED, {}, SURE)
+
+
 Builder = Callable[[Parsed, Where, Where, date, Vocabulary], "Plan | str"]
 _BUILDERS: dict[str, Builder] = {
     intents.QUERY: query,
@@ -340,4 +424,5 @@ _BUILDERS: dict[str, Builder] = {
     intents.STATUS: status,
     intents.VALUES: values,
     intents.DATA: data,
+    intents.SAVED: saved,
 }

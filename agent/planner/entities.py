@@ -11,7 +11,24 @@ from agent.planner.vocabulary import Candidate, Vocabulary, words
 SHORTEST = 5
 LONG = 9
 _TOKEN = re.compile(r"[^\W_]+")
-_EXCLUDING = re.compile(r"(?:excluding|excl|exclude|except(?: for)?|without|but not|not counting|other than|minus|ignoring|not)(?: the| our| any)?\s*$")  # fmt: skip
+_SUFFIXES = frozenset(
+    (
+        "related",
+        "only",
+        "based",
+        "side",
+        "wide",
+        "specific",
+        "hosted",
+        "cost",
+        "costs",
+        "spend",
+        "bill",
+        "level",
+        "wise",
+    )
+)
+_EXCLUDING = re.compile(r"(?:excluding|excl|exclude|except(?: for)?|without|but not|not counting|other than|minus|ignoring|not|non|(?:everything|anything|all) but)(?: the| our| any)?[\s-]*$")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +83,18 @@ def _exact_at(
         key = tuple(w.text for w in part)
         readings = vocabulary.index.get(key, ())
         tail = vocabulary.tails.get(key)
-        if not (readings or tail) or "\0" in text[part[0].start : part[-1].end]:
+        part_of = vocabulary.parts.get(key) if length > 1 or part[0].text not in ordinary else None
+        if not (readings or tail or part_of) or "\0" in text[part[0].start : part[-1].end]:
             continue
+        if _compound(text, part[0].start, part[-1].end):
+            continue
+        said = text[part[0].start : part[-1].end]
         hint, start, end = _hint(text, row, at, length)
         chosen = tuple(r for r in readings if r.dimension in hint) if hint else readings
         if not chosen and tail and tail.dimension in hint:
             chosen = readings = (tail,)
+        if not readings and part_of and (not hint or part_of.dimension in hint):
+            return _named(text, (part_of,), part[0].start, part[-1].end, said=said, guessed=True)
         if not readings:
             continue
         if not chosen:
@@ -81,8 +104,15 @@ def _exact_at(
         plain = length == 1 and part[0].text in ordinary
         if plain and not (hint and chosen != readings) and not (hint and len(readings) == 1):
             continue
-        return _named(text, chosen, start, end, said=text[part[0].start : part[-1].end])
+        return _named(text, chosen, start, end, said=said)
     return None
+
+
+def _compound(text: str, start: int, end: int) -> bool:
+    """Inside a longer hyphenated name ("search-indexers" is not the team search); "aws-only" and "non-aws" are not."""
+    before = re.search(r"([^\W_]+)-$", text[:start])
+    after = re.match(r"-([^\W_]+)", text[end:])
+    return bool(before and before[1] != "non") or bool(after and after[1] not in _SUFFIXES)
 
 
 def _hint(text: str, row: tuple[Word, ...], at: int, length: int) -> tuple[tuple[str, ...], int, int]:

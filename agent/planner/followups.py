@@ -38,7 +38,8 @@ def merge(
     if previous is None or previous.tool not in build._BUILDERS:
         return None
     asked_on = intent == STATUS or (not intent and bool(_HOW_IS_IT.search(parsed.text)))
-    if asked_on and previous.tool in {PROPOSE, STATUS} and not parsed.ids:
+    several = re.search(r"\b(?:rollouts|migrations|all)\b", parsed.text)
+    if asked_on and previous.tool in {PROPOSE, STATUS} and not parsed.ids and not several:
         return _status(parsed, previous, today, vocabulary)
     if intent == PROPOSE and previous.tool in {RECOMMEND, PROPOSE}:
         return None

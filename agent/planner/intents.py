@@ -12,6 +12,7 @@ FORECAST = "forecast_costs"
 RECOMMEND = "list_recommendations"
 PROPOSE = "propose_rollout"
 STATUS = "rollout_status"
+SAVED = "realised_savings"
 VALUES = "list_values"
 DATA = "data_status"
 ACT = "act"
@@ -24,7 +25,7 @@ RULES: tuple[tuple[str, float, str], ...] = (
     (QUERY, 2, rf"\b{_COST}\b"),
     (QUERY, 2, r"\b(?:how much|what) (?:did|do|does|have|has|are|is|was|were) .{0,60}\b(?:cost(?:ing)?|pay(?:ing)?|paid|spen[dt]|run|burn(?:ed|ing)?)\b"),
     (QUERY, 2, r"\bhow (?:much|expensive)\b"),
-    (QUERY, 2, r"\b(?:pay|paid|paying|burn(?:ed|ing|t)?|burn rate|run us|set us back|outlay|damage|shell(?:ed|ing)? out|fork(?:ed|ing)? out|blow(?:ing|n)?|blew|rack(?:ed)? up|eat(?:s|ing)? (?:up )?(?:our|the|most)|money go(?:es|ing)?|price ?tag|costing|consum(?:e|ed|ing|es))\b"),
+    (QUERY, 2, r"\b(?:pay|paid|paying|burn rate|burn(?:ed|ing|t)?|run us|set us back|outlay|damage|shell(?:ed|ing)? out|fork(?:ed|ing)? out|blow(?:ing|n)?|blew|rack(?:ed)? up|eat(?:s|ing)? (?:up )?(?:our|the|most)|money go(?:es|ing)?|price ?tag|costing|consum(?:e|ed|ing|es)|owe[sd]?|spends)\b"),
     (QUERY, 1.5, r"\b(?:break ?down|broken down|split(?: up)?|group(?:ed)? by|top|biggest|largest|highest|costliest|(?:most|least) expensive|priciest|cheapest)\b"),
     (QUERY, 1.5, r"\b(?:daily|per day|day by day|by day|each day|monthly|per month|month by month|by month|each month|over time|timeline|trend(?:s|line)?|history|weekly|per week)\b"),
     (QUERY, 1.5, r"\b(?:untagged|without (?:a |any )?tags?|no tags?|not tagged|unallocated|unowned)\b"),
@@ -33,20 +34,22 @@ RULES: tuple[tuple[str, float, str], ...] = (
     (COMPARE, 3, r"\b(?:compare[ds]?|comparing|comparison|versus|vs\.?|against|relative to|(?:month|week|year|quarter)[ -](?:over|on)[ -](?:month|week|year|quarter)|mom|wow|yoy)\b"),
     (COMPARE, 3, r"\b(?:why|^y (?=did|is|are|was|were|does|do|has|have)|reasons?|root cause|caus(?:e[ds]?|ing)|drivers?|driv(?:e|es|ing|en)|drove|what happened|what's behind|what is behind|explain(?: to me)?|responsible for|contribut(?:e|ed|ing|ors?))\b"),
     (COMPARE, 2.5, r"\b(?:chang(?:e[ds]?|ing)|increas(?:e[ds]?|ing)|decreas(?:e[ds]?|ing)|gr(?:ew|ow|ows|own|owing|owth)|r(?:ise|ose|isen|ising|ises)|jump(?:ed|s)?|spik(?:ed|ing)|sho(?:t|ot|ots|oting) up|drop(?:ped|s)?|fell|fall(?:en|ing)?|shr(?:ank|ink|unk)|differ(?:ence|ent)?|delta|movers?|(?:went|go|going|gone|goes|creep(?:ing)?|crept) (?:up|down)|so (?:much )?(?:high|higher|low|lower|expensive)|(?:more|less|higher|lower|cheaper|bigger|smaller|greater) than|moved most)\b"),
+    (COMPARE, 3, r"\b(?:what(?:'s| is| are| was)? new|new (?:services?|accounts?|resources?|costs?|charges?)|(?:dis)?appear(?:ed|ing)?|stop(?:ped)? using|no longer|went away)\b"),
     (COMPARE, 2.5, r"\b(?:is|are|was|were|'s) .{0,60}\b(?:up|down)\b(?! to)"),
     (COMPARE, 2.5, r"\bspikes?\b"),
     (COMPARE, 1, r"\b(?:up|down)\b(?! to)"),
     (ANOMALIES, 4, r"\b(?:anomal(?:y|ies|ous)|outliers?|abnormal(?:ities)?|irregular(?:ities)?|out of the ordinary|cost alerts?|oddit(?:y|ies))\b"),
     (ANOMALIES, 3, r"\bspikes?\b"),
+    (ANOMALIES, 3, r"\b(?:everything|all|things?|costs?|bill) (?:is |are |looks? |still )*(?:ok|okay|fine|alright|normal|healthy|good)\b|\blooks? (?:ok|fine|normal|right)\b"),
     (ANOMALIES, 3.5, r"\b(?:unusual|strange|weird|odd|unexpected|suspicious|surpris(?:e|es|ing|ed)|fishy|funny|off|wrong|worr(?:y|ied|ying))\b(?! (?:account|by))"),
     (FORECAST, 4, r"\b(?:forecast(?:s|ed|ing)?|predict(?:ion|ions|ed)?|projected|projections?|outlook|run[ -]rate|extrapolat(?:e|ed|ion))\b"),
     (FORECAST, 4, r"\b(?:project (?:our|the|my)|end up (?:at|paying|spending|costing)|(?:going to|gonna) (?:spend|cost|pay|be|land|end)|will (?:we|it|our|this|the|aws|gcp|azure)\b.{0,40}\b(?:cost|spend|pay|be|bill|spent|land|end up)|expect(?:ed)? to (?:pay|spend|cost)|on track|land at|heading|where will)\b"),
     (FORECAST, 4, r"\b(?:(?:over|under|within|exceed|above|below|blow|hit|meet|stay|versus|vs|against|on|our|the|monthly)\b.{0,20}\bbudgets?|budgets?)\b"),
     (FORECAST, 2, r"\b(?:estimated?|expect(?:ed)?|by the end of|should we expect|month[ -]end|end of (?:the |this )?(?:month|quarter|year))\b"),
-    (RECOMMEND, 4, r"\b(?:sav(?:e|ing|ings)|recommend(?:ations?|ed|s)?|optimi[sz](?:e|ation|ations|ing)|suggest(?:ions?|ed)?|opportunit(?:y|ies)|cost[ -]cutting|quick wins?|low[ -]hanging(?: fruits?)?|tips?)\b"),
+    (RECOMMEND, 4, r"\b(?:sav(?:e|ing|ings)(?! plans?)|recommend(?:ations?|ed|s)?|optimi[sz](?:e|ation|ations|ing)|suggest(?:ions?|ed)?|opportunit(?:y|ies)|cost[ -]cutting|quick wins?|low[ -]hanging(?: fruits?)?|tips?)\b"),
     (RECOMMEND, 4, r"\b(?:wast(?:e|ed|ing|age|eful)|idle|unused|not (?:being )?used|unattached|orphan(?:ed|s)?|zombies?|under[ -]?utili[sz]ed|over[ -]?provisioned|oversized|right[ -]?siz(?:e|ing)|do(?:es)? nothing|nobody uses|no one uses|forgotten|leftovers?)\b"),
     (RECOMMEND, 3.5, r"\b(?:(?:cut|reduce|lower|trim|shrink|slash|bring down|get down|decrease|cheapen|minimi[sz]e) (?:\w+ ){0,3}(?:costs?|spend(?:ing)?|bills?|expenses?|\0+)|(?:spend|pay) less|cheaper|cut (?:costs?|back))\b"),
-    (RECOMMEND, 3, r"\b(?:reserved instances?|savings? plans?|commitments?|ris?\b|cuds?|storage class(?:es)?|lifecycle|spot (?:candidates?|migrations?|opportunit(?:y|ies))|candidates? for spot|could (?:run|be moved|move|go) (?:on|to) spot|can (?:run|be moved|move|go) (?:on|to) spot)\b"),
+    (RECOMMEND, 2.2, r"\b(?:reserved instances?|savings? plans?|commitments?|ris?\b|cuds?|storage class(?:es)?|lifecycle|spot (?:candidates?|migrations?|opportunit(?:y|ies))|candidates? for spot|could (?:run|be moved|move|go) (?:on|to) spot|can (?:run|be moved|move|go) (?:on|to) spot)\b"),
     (PROPOSE, 6, r"\b(?:move|migrate|switch|convert|shift|transition|put|bring|change|turn)\b.{1,80}\b(?:to|on|onto|into|over to) (?:aws |ec2 )?spot(?: instances?| capacity)?\b"),
     (PROPOSE, 6, r"\b(?:propose|start|begin|kick off|create|open|launch|request|initiate|plan)\b.{0,40}\b(?:rollouts?|migrations?|spot migrations?|rec-[\w-]+|recommendations?|changes?)\b"),
     (PROPOSE, 6, r"\b(?:apply|implement|do|act on|go ahead with|carry out|take|use|propose)\b.{0,30}\b(?:rec-[\w-]+|recommendations?|suggestions?|that saving|proposal|spot migration)\b"),
@@ -55,10 +58,12 @@ RULES: tuple[tuple[str, float, str], ...] = (
     (STATUS, 4.5, r"\b(?:rollouts?|migrations?)\b"),
     (STATUS, 3, r"\b(?:status|progress|which stage|what stage|stage|how far|going (?:well|ok|fine)|coming along|in flight|in progress|pending|waiting (?:for|on) (?:approval|me|us|a decision)|needs? (?:my |our )?approval|awaiting|to approve|been approved|being changed)\b"),
     (DATA, 5, r"\b(?:up to date|fresh(?:ness)?|as[ -]of|stale|how (?:old|recent|current)|coverage|last (?:updated?|load(?:ed)?|import(?:ed)?|ingest(?:ed)?|refresh(?:ed)?)|latest data|newest data|most recent data|data (?:complete|missing|available|cover(?:s|ed)?|do (?:you|we) have|delay(?:ed)?)|(?:accounts?|data|days?|permissions?)\b.{0,20}\bmissing|missing (?:accounts?|data|permissions?|days?)|how far back|trust (?:the|these|this) (?:data|numbers?|figures?)|complete data)\b"),
+    (SAVED, 6, r"\b(?:have|has|did|do|does|been|were|was|really|actually|already) (?:we |it |that |they |the rollouts? |\0+ )?(?:really |actually |already )?(?:saved?|realised|realized)\b(?! (?:money|on|by|if|with)\b)|\b(?:reali[sz]ed|actual|achieved|past|verified) savings?\b|\bsavings? (?:ledger|so far|to date|achieved|reali[sz]ed)\b"),
     (ACT, 7, r"\b(?:approve|reject|decline|deny|abort|promote|roll ?back|rollback|undo|revert|cancel|confirm|greenlight|sign off|pause|resume|retry|execute|force|finish|stop|halt|kill)\b(?: (?:it|that|this|all|the|my|every|everything|ro-[\w-]+|rec-[\w-]+|\0+|stage|rollouts?|migrations?|changes?|plan|proposals?|recommendations?|pending|next|step|now))+"),
     (ACT, 7, r"\b(?:approve|reject|promote|abort|rollback|roll back|undo|revert)\b"),
     (ACT, 8, r"\b(?:terminate|delete|destroy|shut ?down|turn off|switch off|stop|remove|resize|downsize|scale (?:down|up|in|out)|buy|purchase|upgrade|restart|reboot|deploy|provision|create|launch|spin up)\b (?:(?:the|all|our|a|an|my|this|that|those|these|every|some|of|idle|unused|old|new|unattached) )*(?:instances?|volumes?|servers?|vms?|clusters?|buckets?|databases?|snapshots?|groups?|asg|machines?|resources?|savings? plans?|reserved|commitments?|account|things?|it|\0+)"),
     (HELP, 5, r"^(?:help|hi|hello|hey|yo|good (?:morning|afternoon|evening)|menu|commands?|start|\?+)(?: (?:there|bot|optiinfra|team|everyone|please))?[ !.?]*$"),
+    (HELP, 5, r"^(?:(?:ok|okay|great|cool|perfect|nice|awesome),? )?(?:many )?(?:thanks|thank you|thx|ty|cheers)(?: .{0,30})?[ !.]*$"),
     (HELP, 6, r"\b(?:what can you do|what do you do|who are you|how do(?: i|es this| you) (?:use|work|help)|what (?:can|could|should) i ask|help me use|your (?:capabilities|features)|what are you)\b"),
     (OUTSIDE, 6, r"\b(?:weather|joke|poem|haiku|song|story|recipe|translate|lyrics|capital of|president|prime minister|football|soccer|movie|novel|essay|horoscope|bitcoin|stock prices?|nba|world cup|email to|write (?:me )?(?:a|an|some)|python script|terraform code|sql query for|your (?:system )?(?:prompt|instructions)|system prompt|api keys?|passwords?|secrets?|credentials?|tokens? (?:of|for)|environment variables|meaning of life|lunch|dinner|birthday|salary|salaries|headcount|holiday|vacation|sing|book (?:a|me)|restaurant|hire|revenue|profit|customers? churn|latency|uptime|cpu usage|deployment failed|who won|news)\b"),
 )  # fmt: skip
@@ -121,7 +126,7 @@ def score(masked: str, named: str, *, ahead: bool = False) -> Scored:
             totals[intent] = min(totals.get(intent, 0.0) + weight, _CAPS.get(intent, 99.0))
             spans += [span for m in hits for span in _explained(m)]
     if ACT in totals and _ASKS.match(named):
-        totals[ACT] -= 4
+        totals[ACT] -= 7
     ranking = sorted(totals.items(), key=lambda item: -item[1])
     return Scored(tuple(ranking), tuple(spans))
 

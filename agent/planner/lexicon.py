@@ -11,6 +11,8 @@ from agent.planner.vocabulary import Vocabulary
 
 # Words that carry no meaning of their own in a question about cost.
 _FILLER = """
+saved charge charges eur gbp usd were mean means meaning definition define calculate calculated
+share percentage percent proportion fraction portion everything tag before owe rate average avg related based thanks thank
 a able about across actually again agent all already also altogether am amount amounts an and any anyone anything
 anyway anyways approximately are aren around as at average bar basically be been being believe between big bill
 bills bit bot both bro btw bucks but by came can cash chart check cloud clouds come comes company compared
@@ -48,8 +50,9 @@ weekend weekly weird yearly yesterday
 """
 FILLER = frozenset(_FILLER.split())
 KEYWORDS = frozenset(_KEYWORDS.split()) | frozenset(MONTHS)
+_DIMENSION_WORDS = frozenset(word for name in (*aliases.DIMENSIONS, *aliases.CHARGES) for word in name.split())
 ORDINARY = FILLER | KEYWORDS
-_SPELT = ORDINARY | intents.SPELT | frozenset(aliases.SERVICES) | frozenset(aliases.PROVIDERS)
+_SPELT = ORDINARY | intents.SPELT | frozenset(aliases.SERVICES) | frozenset(aliases.PROVIDERS) | _DIMENSION_WORDS
 _SHORTEST = 4
 _LONG = 8
 

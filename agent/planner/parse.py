@@ -17,9 +17,13 @@ LONGEST = 600
 _MENTION = re.compile(r"<[@#!][^>]*>|(?<!\w)@[\w.-]+")
 _ID = re.compile(r"\b(?:rec|ro)-[a-z0-9][\w-]*")
 _PREPOSITION = re.compile(
-    r"\b(?:on|for|of|by|in|from|per|with|about|at|to|per|does|did|do|is|are|was|team|squad|account|project|subscription|service|region|environment|provider|cloud)(?: the| our| my| an?| all)* ?$"
+    r"\b(?:on|for|of|by|in|from|per|with|about|at|to|per|does|did|do|is|are|was|were|much|team|squad|account|project|subscription|service|region|environment|provider|cloud)(?: the| our| my| an?| all| data| cloud| total)* ?$"
 )
-_HINTED = re.compile(r" (?:team|squad|account|project|subscription|service|region|environment)\b")
+_HINTED = re.compile(
+    r" (?:team|squad|account|project|subscription|service|region|environment|costs?|spend(?:ing)?|bills?|usage|expenses?)\b"
+)
+_TAGS = re.compile(r"^(?:which|what|list|show)(?: me| are| all| of| the| our)* tags?(?: keys?)?\b")
+_COMPOUND = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
 _VALUES = re.compile(
     r"\b(?:what|which|list|show|name|names of|give me|tell me|what are|how many)(?: me| us| are| all| of| the| our| known| different| your)*(?: \w+)? ?\0?\b"
 )
@@ -40,6 +44,7 @@ class Parsed:
     corrected: tuple[tuple[str, str], ...]
     ids: tuple[str, ...]
     asks_values: bool
+    asks_tags: bool
     cut: bool
 
     @property
@@ -72,6 +77,7 @@ def parse(text: str, today: date, vocabulary: Vocabulary, *, ahead: bool = False
         corrected,
         ids,
         bool(found.named) and bool(_VALUES.search(masked)),
+        bool(_TAGS.search(masked)),
         cut,
     )
 
@@ -92,14 +98,20 @@ def _leftovers(
     guessed: list[Named] = []
     unknown: list[str] = []
     placed: list[str] = []
-    for word in entities.tokens(rest):
-        if word.text in lexicon.ORDINARY or len(word.text) == 1:
+    for word in (entities.Word(m[0], m.start(), m.end()) for m in _COMPOUND.finditer(rest)):
+        pieces = re.split(r"[-_]", word.text)
+        if all(piece in lexicon.ORDINARY or len(piece) == 1 for piece in pieces):
             continue
-        guess = entities.guess(text, word, vocabulary)
+        guess = entities.guess(text, word, vocabulary) if len(pieces) == 1 else None
         if guess:
             guessed.append(guess)
             continue
         unknown.append(word.text)
-        if _PREPOSITION.search(text[: word.start]) or _HINTED.match(text[word.end :]):
+        if (
+            len(pieces) > 1
+            or word.text.isdigit()
+            or _PREPOSITION.search(text[: word.start])
+            or _HINTED.match(text[word.end :])
+        ):
             placed.append(word.text)
     return guessed, tuple(unknown), tuple(placed)

@@ -61,6 +61,7 @@ _POINTS: tuple[tuple[str, str], ...] = (
     ("iso_month", rf"(?P<y>{_YEAR})-(?P<m>\d\d)"),
     ("day", rf"(?:the )?(?P<d>\d\d?)(?:st|nd|rd|th)?(?: of)? {_MONTH.format('mon')}(?:,? (?P<y>{_YEAR}))?"),
     ("day", rf"{_MONTH.format('mon')} (?:the )?(?P<d>\d\d?)(?:st|nd|rd|th)?(?:,? (?P<y>{_YEAR}))?(?!\d)"),
+    ("month", rf"{_MONTH.format('mon')} ?'(?P<yy>\d\d)"),
     ("month", rf"{_MONTH.format('mon')}(?:,? (?:of )?(?P<y>{_YEAR}))?"),
     ("quarter", rf"(?P<y>{_YEAR})[- ]?q(?P<q>[1-4])"),
     ("quarter", rf"q(?P<q>[1-4])(?:[- /]?(?:of )?(?P<y>{_YEAR}))?"),
@@ -89,9 +90,54 @@ def find(text: str, today: date, *, ahead: bool = False, data: Period | None = N
 
 def _spans(text: str, today: date, ahead: bool, data: Period | None) -> list[Mention]:
     found: list[Mention] = []
-    for mention in (*_day_lists(text, today, ahead), *_from_to(text, today, ahead), *_since(text, today, ahead)):
+    for mention in (
+        *_parts_of_months(text, today),
+        *_weeks_of(text, today),
+        *_day_lists(text, today, ahead),
+        *_from_to(text, today, ahead),
+        *_since(text, today, ahead),
+    ):
         if not any(mention.start < o.end and o.start < mention.end for o in found):
             found.append(mention)
+    return found
+
+
+_PART = re.compile(
+    rf"(?:in |during |for |over )?(?:the )?(?P<o>first|1st|second|2nd|third|3rd|fourth|4th|last) (?P<u>half|week) of {_MONTH.format('mon')}(?:,? (?P<y>{_YEAR}))?(?!\w)"
+)
+
+
+def _parts_of_months(text: str, today: date) -> list[Mention]:
+    """'the first week of november' (its days 1-7), 'the second half of october' (16 to the end)."""
+    found = []
+    for m in _PART.finditer(text):
+        month = resolve(Point("month", int(m["y"]) if m["y"] else None, _month(m["mon"])), today)
+        if month is None:
+            continue
+        n = _ORDINALS[m["o"]]
+        if m["u"] == "half":
+            middle = month.start + timedelta(days=15)
+            period = Period(month.start, middle) if n == 1 else Period(middle, month.end)
+        elif m["o"] == "last":
+            period = Period(month.end - timedelta(days=7), month.end)
+        else:
+            first = month.start + timedelta(days=7 * (n - 1))
+            period = Period(first, first + timedelta(days=7))
+        found.append(Mention(period, m.start(), m.end(), f'"{m[0].strip()}" is read as {period}'))
+    return found
+
+
+def _weeks_of(text: str, today: date) -> list[Mention]:
+    """'the week of 9 november': its Monday to Sunday."""
+    found = []
+    for point, start, end in _points(text):
+        lead = re.search(
+            r"(?:in |for |during )?(?:the )?week (?:of|around|starting(?: on)?|beginning(?: on)?) (?:the )?$",
+            text[:start],
+        )
+        day = resolve(point, today)
+        if lead and day and day.days == 1:
+            found.append(Mention(week_of(day.start), lead.start(), end, "weeks run from Monday to Sunday"))
     return found
 
 
@@ -188,7 +234,7 @@ def _is_time(text: str, m: re.Match[str]) -> bool:
 
 def _point(unit: str, m: re.Match[str]) -> Point:
     parts = m.groupdict()
-    year = int(parts["y"]) if parts.get("y") else None
+    year = int(parts["y"]) if parts.get("y") else 2000 + int(parts["yy"]) if parts.get("yy") else None
     if unit == "today":
         return Point(parts["word"] or "today", None)
     if unit in {"quarter", "half"}:
@@ -359,7 +405,7 @@ _RELATIVE: tuple[Rule, ...] = tuple(
         (r"(?P<u>week|month|quarter|year) before last", _before_last),
         (r"(?:last|past|previous|this|the)? ?(?:fortnight)", _fortnight),
         (r"(?:last|past|previous|this) weekend", _weekend),
-        (r"(?P<u>week|month|quarter|year) (?:to date|so far)", _this),
+        (r"(?<!last )(?<!previous )(?P<u>week|month|quarter|year) (?:to date|so far)", _this),
         (r"so far (?:this|in this|in the current) (?P<u>week|month|quarter|year)", _this),
         (r"(?P<t>[wmqy])td", _to_date_word),
         (r"(?:this|the current|current|ongoing) (?P<u>week|month|quarter|year)(?:'s)?(?: so far| to date)?", _this),

@@ -73,12 +73,17 @@ def _metric(args: Mapping[str, object]) -> str:
 
 def _query(args: Mapping[str, object]) -> str:
     fine = {"day": " per day", "month": " per month"}.get(str(args.get("granularity", "")), "")
-    return f"What did we spend{where_words(args)}{_by(args)}{fine}{_metric(args)}{_time(args)}?"
+    lead = "What share did we spend" if args.get("share") else "What did we spend"
+    return f"{lead}{where_words(args)}{_by(args)}{fine}{_metric(args)}{_time(args)}?"
 
 
 def _compare(args: Mapping[str, object]) -> str:
     against = period_of(args, "against_start", "against_end")
-    versus = f" compared with {period_words(against).removeprefix('in ').removeprefix('on ')}" if against else ""
+    versus = (
+        f" compared with {period_words(against).removeprefix('in ').removeprefix('on ').removeprefix('from ')}"
+        if against
+        else ""
+    )
     return f"Why did cost change{where_words(args)}{_time(args)}{versus}?"
 
 
@@ -126,5 +131,6 @@ _WRITERS: dict[str, Callable[[Mapping[str, object]], str]] = {
     intents.PROPOSE: _propose,
     intents.STATUS: _status,
     intents.VALUES: _values,
+    intents.SAVED: lambda args: "How much have we really saved?",
     intents.DATA: lambda args: "How fresh is the data?",
 }

@@ -13,6 +13,7 @@ from agent.planner.intents import ACT, COMPARE, DATA, HELP, OUTSIDE, PROPOSE, QU
 from agent.planner.parse import Parsed, parse
 from agent.planner.plan import Plan, Reading
 from agent.planner.vocabulary import Vocabulary
+from tools.model.query import Metric
 
 EXAMPLES = (
     "What did we spend per service last month?",
@@ -28,6 +29,10 @@ _COMMANDED = (
     "Nothing is approved, stopped or changed by words: a rollout moves only when a person who may do so presses the "
     "buttons on its card (or types `optiinfra rollout` with their name). Nothing was changed."
 )
+_MEANING = re.compile(
+    r"^(?:what (?:is|are|does|do)|what's|whats|define|explain|meaning of|tell me what)\b.{0,20}\b(?:billed|effective|amorti[sz]ed|list|contracted|negotiated|unblended)\b(?: costs?| prices?| spend)?(?: mean| means| is)?\W*$"
+)
+_THANKS = re.compile(r"\b(?:thanks|thank you|thx|ty|cheers)\b")
 _HELP = (
     "Ask me about cloud cost in your own words: what was spent and on what, why it changed, what looks unusual, what "
     "the month will cost, and where money can be saved. I can also propose a change in stages and say how it goes; "
@@ -47,6 +52,13 @@ def read(text: str, today: date, vocabulary: Vocabulary, previous: Plan | None =
 
 def _decide(parsed: Parsed, today: date, vocabulary: Vocabulary, previous: Plan | None) -> Reading:
     intent = _intent(parsed, previous)
+    if intent == HELP and _THANKS.search(parsed.text):
+        return Reading(Status.ANSWERED, sentence="You are welcome.", intent=HELP)
+    if (m := _MEANING.search(parsed.text)) and not (parsed.named or parsed.mentions or parsed.slots.by):
+        return Reading(Status.ANSWERED, sentence=_meaning(m[0]), alternatives=EXAMPLES[:1], intent=HELP)
+    if parsed.asks_tags and not parsed.scored.of(QUERY):
+        keys = ", ".join(vocabulary.tag_keys) or "none"
+        return Reading(Status.ANSWERED, sentence=f"Tag keys that cost can be split by: {keys}.", intent=VALUES)
     if intent == HELP:
         return Reading(Status.ANSWERED, sentence=_HELP, alternatives=EXAMPLES, intent=HELP)
     if intent == ACT:
@@ -66,6 +78,9 @@ def _decide(parsed: Parsed, today: date, vocabulary: Vocabulary, previous: Plan 
 
 def _intent(parsed: Parsed, previous: Plan | None) -> str:
     best = parsed.scored.best
+    if parsed.asks_values and best in {"", QUERY} and parsed.scored.of(QUERY) < 1 and _filtered(parsed):
+        # "what services does the web team use?" is about what that team pays for.
+        return QUERY
     if parsed.asks_values and parsed.scored.of(QUERY) < 1 and best in {"", QUERY, STATUS}:
         return VALUES
     if best == QUERY and parsed.scored.of(QUERY) < 1.5 and parsed.asks_values:
@@ -78,6 +93,27 @@ def _intent(parsed: Parsed, previous: Plan | None) -> str:
     if best == QUERY and parsed.slots.untagged:
         return QUERY
     return best
+
+
+def _meaning(text: str) -> str:
+    """What a kind of cost is."""
+    word = next(
+        m
+        for m in ("billed", "effective", "amortized", "amortised", "list", "contracted", "negotiated", "unblended")
+        if m in text
+    )
+    metric = {
+        "amortized": "effective",
+        "amortised": "effective",
+        "negotiated": "contracted",
+        "unblended": "billed",
+    }.get(word, word)
+    meaning = Metric(metric).meaning
+    return meaning[0].upper() + meaning[1:] + "."
+
+
+def _filtered(parsed: Parsed) -> bool:
+    return any(not n.exclude for n in parsed.named)
 
 
 def _outcome(made: Plan | Ambiguous | str, parsed: Parsed, intent: str, vocabulary: Vocabulary) -> Reading:
@@ -119,9 +155,15 @@ def _rivals(parsed: Parsed, plan: Plan) -> tuple[str, ...]:
 
 def _unknown_name(parsed: Parsed, intent: str, vocabulary: Vocabulary) -> Reading | None:
     """A word that stands where a name would, and that no data knows: say so instead of answering something else."""
+    if intent not in {QUERY, COMPARE} and not any(not w.isdigit() for w in parsed.placed):
+        return None
     if intent in {PROPOSE, STATUS, RECOMMEND, DATA} or not parsed.placed:
         return None
     said = parsed.placed[0]
+    if said.isdigit():
+        return _not_understood(
+            f'I could not place "{said}". Write a day as 2026-11-23, or as 23 November.', intent=intent
+        )
     if said in aliases.PROVIDER_NAMES or said in aliases.PROVIDERS:
         known = ", ".join(v for v in vocabulary.values.get("provider", ()) if v) or "none yet"
         name = aliases.PROVIDER_NAMES.get(said, said)

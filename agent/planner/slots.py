@@ -13,9 +13,10 @@ _N = r"(?P<n>\d{1,3}|" + "|".join(_NUMBERS) + ")"
 _SUPERLATIVE = r"(?:most expensive|biggest|largest|highest|costliest|priciest|top|greatest)"
 TOP = 5
 _GRANULARITY = (
-    ("day", r"\b(?:daily|per day|day by day|by day|each day|every day|day-by-day|per-day|over time|timeline|trend(?:s|line)?|time series|evolv(?:e|ed|ing)|evolution|history)\b"),
-    ("month", r"\b(?:monthly|per month|month by month|by month|each month|every month|month-by-month|by the month|months?ly)\b"),
+    ("day", r"\b(?:daily|per day|day by day|by day|each day|every day|day-by-day|per-day|a day)\b"),
+    ("month", r"\b(?:monthly|per month|month by month|by month|each month|every month|month-by-month|by the month|months?ly|a month)\b"),
     ("week", r"\b(?:weekly|per week|by week|each week|every week|week by week)\b"),
+    ("trend", r"\b(?:over time|timeline|trend(?:s|line)?|time series|evolv(?:e|ed|ing)|evolution|history)\b"),
 )  # fmt: skip
 _METRIC = (
     ("effective", r"\b(?:(?:net )?(?:amorti[sz]ed|effective)(?: costs?| spend)?)\b"),
@@ -23,6 +24,14 @@ _METRIC = (
     ("contracted", r"\b(?:contracted|negotiated)(?: costs?| prices?| rates?)?\b"),
     ("billed", r"\b(?:billed(?: costs?)?|unblended(?: costs?)?|invoiced|cash basis)\b"),
 )  # fmt: skip
+# "compared to the 30 days before": that is what a comparison is made with anyway.
+_BEFORE_THAT = re.compile(
+    r"\b(?:the )?(?:\w+ )?(?:days?|weeks?|months?|quarters?|period) (?:before|prior|earlier)(?: that)?\b"
+)
+_SHARE = re.compile(r"\b(?:share|percent(?:age)?|proportion|fraction|portion|how much of (?:our|the|my|all))\b")
+_EXTREME = re.compile(
+    rf"\b{_SUPERLATIVE}(?: single)? (?P<unit>day|month)s?\b|\b(?P<u2>day|month)s? (?:was|were|had|with)\b.{{0,20}}\b{_SUPERLATIVE}\b"
+)
 _UNTAGGED = re.compile(
     r"\b(?:untagged|not tagged|unallocated|unowned|(?:without|no|missing|lacking)(?: an?| any| the)?(?: (?P<key>[a-z_]+))? tags?|"
     r"(?:without|with no|no)(?: an?| any)? (?P<bare>team|owner|env|environment|cost cent(?:er|re)))\b"
@@ -40,6 +49,8 @@ class Slots:
     limit: int | None = None
     untagged: str = ""
     spans: tuple[tuple[int, int], ...] = ()
+    metrics: tuple[str, ...] = ()
+    share: bool = False
 
 
 @lru_cache(maxsize=8)
@@ -83,6 +94,11 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
     spans += [m.span() for m in bare.finditer(text)]
     metric = _first(_METRIC, text, spans)
     granularity = _first(_GRANULARITY, text, spans)
+    if extreme := _EXTREME.search(text):
+        # "our most expensive day" asks for the days, not for services.
+        granularity = extreme["unit"] or extreme["u2"]
+        text = text[: extreme.start()] + "\0" * (extreme.end() - extreme.start()) + text[extreme.end() :]
+    spans += [m.span() for m in _BEFORE_THAT.finditer(text)]
     return Slots(
         tuple(dict.fromkeys(by)),
         named,
@@ -91,6 +107,8 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
         _limit(text, spans),
         _untagged(text, tag_keys, spans),
         tuple(spans),
+        tuple(name for name, pattern in _METRIC if re.search(pattern, text)),
+        bool(_SHARE.search(text)),
     )
 
 

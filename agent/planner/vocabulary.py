@@ -11,7 +11,7 @@ from agent.planner import aliases
 from tools.model.period import Period
 
 FILTERABLE = ("provider", "service_name", "service_category", "sub_account_name", "sub_account_id", "region_id")
-MANY = 500
+SHORTEST_PART = 4
 _INVISIBLE = dict.fromkeys(
     [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0x00AD], None
 )
@@ -29,7 +29,8 @@ class Candidate:
 class Vocabulary:
     """`values` per dimension, most expensive first; `groups` are names of what rollouts can change;
     `index` maps normalised words to the readings they have; `tails` maps account names without the first word that
-    most of them share ("production" of "lumen-production"), for where an account is clearly meant."""
+    most of them share ("production" of "lumen-production"), for where an account is clearly meant; `parts` maps
+    words that only one service's name holds ("openai") to that service."""
 
     values: Mapping[str, tuple[str, ...]]
     tag_keys: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Vocabulary:
     groups: tuple[str, ...] = ()
     index: Mapping[tuple[str, ...], tuple[Candidate, ...]] = field(default_factory=dict)
     tails: Mapping[tuple[str, ...], Candidate] = field(default_factory=dict)
+    parts: Mapping[tuple[str, ...], Candidate] = field(default_factory=dict)
 
     @property
     def longest(self) -> int:
@@ -67,7 +69,22 @@ def build(
     """Read the known values of every dimension that a question can filter by."""
     dimensions = (*FILTERABLE, *(f"tag:{key}" for key in tag_keys))
     known = {d: tuple(values(d)) for d in dimensions}
-    return Vocabulary(known, tag_keys, span, groups, _index(known), _tails(known.get("sub_account_name", ())))
+    index = _index(known)
+    parts = {k: v for k, v in _parts(known.get("service_name", ())).items() if k not in index}
+    return Vocabulary(known, tag_keys, span, groups, index, _tails(known.get("sub_account_name", ())), parts)
+
+
+def _parts(names: tuple[str, ...]) -> dict[tuple[str, ...], Candidate]:
+    """Pieces of service names - some words in a row, or one long word - that belong to one name alone."""
+    owners: dict[tuple[str, ...], set[str]] = {}
+    for name in names:
+        row = words(name)
+        for length in range(1, len(row)):
+            for at in range(len(row) - length + 1):
+                piece = row[at : at + length]
+                if length > 1 or len(piece[0]) >= SHORTEST_PART:
+                    owners.setdefault(piece, set()).add(name)
+    return {piece: Candidate("service_name", tuple(found)) for piece, found in owners.items() if len(found) == 1}
 
 
 def _tails(names: tuple[str, ...]) -> dict[tuple[str, ...], Candidate]:
@@ -103,6 +120,7 @@ def _index(known: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], tuple[
         (aliases.PROVIDERS, "provider"),
         (aliases.SERVICES, "service_name"),
         (aliases.CATEGORIES, "service_category"),
+        (aliases.REGIONS, "region_id"),
     ):
         for alias, targets in table.items():
             if found := _matching(targets, known.get(dimension, ())):

@@ -60,6 +60,7 @@ class QueryCosts(Span):
     metric: MetricName = "billed"
     granularity: Annotated[Literal["total", "month", "day"], BeforeValidator(_lower)] = "total"
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
+    share: bool = False
 
 
 class CompareCosts(Span):
@@ -109,6 +110,10 @@ class ProposeRollout(Arguments):
 class RolloutStatus(Arguments):
     rollout: str = ""
     resource: str = ""
+
+
+class RealisedSavings(Arguments):
+    pass
 
 
 class ListValues(Arguments):

@@ -11,6 +11,7 @@ from agent.toolset.arguments import CompareCosts
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import bars, total_of
 from tools.model.driver import Driver, DriverTree
+from tools.model.errors import CurrencyMismatchError
 from tools.model.fact import Table, ToolResult
 from tools.model.money import EXACT
 from tools.model.period import Period
@@ -36,7 +37,14 @@ def compare_costs(args: CompareCosts, desk: Desk) -> ToolResult:
     coverage = desk.costs.coverage(args.period)
     period, against, notes = _comparable(args.period, args.against, coverage)
     by = at.dimensions(desk, args.by)
-    tree = drivers.explain(desk.costs, period, against, where=where, metric=Metric(args.metric), by=by or None)
+    metric = Metric(args.metric)
+    try:
+        tree = drivers.explain(desk.costs, period, against, where=where, metric=metric, by=by or None)
+    except CurrencyMismatchError:
+        used = desk.costs.currencies()[0]
+        tree = drivers.explain(desk.costs, period, against, where=where, metric=metric, by=by or None, currency=used)
+        others = words.listed(c for c in desk.costs.currencies() if c != used)
+        notes = (*notes, f"Compared in {used}; costs in {others} are not part of it.")
     facts = Facts(tree.receipt, period, args.metric, tree.currency)
     scope = at.scope(where)
     entity = scope or "everything"

@@ -13,9 +13,11 @@ from agent.toolset.arguments import QueryCosts
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import bars, lines, total_of
 from tools.model.fact import Chart, Table, ToolResult
+from tools.model.money import EXACT
 from tools.model.query import CostQuery, CostRow, CostTable, Granularity, Metric
 
 SHOWN = 40
+_FINE = Decimal("1E-10")
 
 
 def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
@@ -35,6 +37,8 @@ def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
     for currency, total in table.totals:
         facts.add("total cost", scope or "everything", total, currency=currency)
     headline = _headline(table, query, scope, facts)
+    if args.share and where:
+        headline += _share(table, query, desk, facts)
     tables, notes = _tables(table, query, args.limit or SHOWN, facts)
     return ToolResult(
         echo,
@@ -75,6 +79,8 @@ def _headline(table: CostTable, query: CostQuery, scope: str, facts: Facts) -> s
     what = at.on(scope)
     kind = "" if query.metric is Metric.BILLED else f" ({query.metric} cost)"
     first = f"{amounts} was spent{what} {words.span(query.period)}{kind}"
+    if query.granularity is not Granularity.TOTAL and not query.by and len(table.totals) == 1:
+        return first + _over_time(table, query, facts)
     if not query.by or query.granularity is not Granularity.TOTAL or len(table.totals) != 1:
         return first + "."
     top = max((r for r in table.rows if r.cost is not None), key=lambda r: r.cost or Decimal(0), default=None)
@@ -88,6 +94,36 @@ def _headline(table: CostTable, query: CostQuery, scope: str, facts: Facts) -> s
         facts.add("share of the total", name, part, "percent")
         tail = f" ({words.percent(part)})"
     return f"{first}; the most on {name}: {words.money(top.cost, top.currency)}{tail}."
+
+
+def _over_time(table: CostTable, query: CostQuery, facts: Facts) -> str:
+    """'; $12.00 a day on average, the most in 2026-10-12: $20.00.' - of the days (months) that have costs."""
+    whole = table.totals[0][1]
+    known = [r for r in table.rows if r.cost is not None]
+    if whole is None or len(known) < 2:
+        return "."
+    unit = _period_word(query)
+    currency = table.totals[0][0]
+    average = EXACT.divide(whole, Decimal(len(known))).quantize(_FINE)
+    facts.add(f"average per {unit}", "everything", average, currency=currency)
+    top = max(known, key=lambda r: r.cost or Decimal(0))
+    moment = _moment(top.start, query.granularity)
+    most = words.money(top.cost, currency)
+    return f"; {words.money(average, currency)} a {unit} on average, the most in {moment}: {most}."
+
+
+def _share(table: CostTable, query: CostQuery, desk: Desk, facts: Facts) -> str:
+    """' That is 20.0 % of $100.00 in all.' - the same time without the filters."""
+    everything = dict(desk.costs.table(replace(query, by=(), where=(), granularity=Granularity.TOTAL)).totals)
+    said = []
+    for currency, part in table.totals:
+        whole = everything.get(currency)
+        ratio = words.share(part, whole) if part is not None and whole is not None else None
+        if ratio is not None:
+            facts.add("share of all cost", "the part asked for", ratio, "percent")
+            facts.add("total cost", "everything", whole, currency=currency)
+            said.append(f"{words.percent(ratio)} of {words.money(whole, currency)} in all")
+    return f" That is {' and '.join(said)}." if said else ""
 
 
 def _tables(table: CostTable, query: CostQuery, limit: int, facts: Facts) -> tuple[tuple[Table, ...], tuple[str, ...]]:

@@ -84,7 +84,7 @@ def _fits(anomaly: Anomaly, where: tuple[Filter, ...]) -> bool:
 
 def _judged_receipt(desk: Desk, period: Period, where: tuple[Filter, ...]) -> Receipt:
     """The statement behind the daily costs that were judged: usage only, in effective cost."""
-    from tools.analysis.anomalies import BY, METRIC, USAGE_ONLY
+    from tools.analysis.watch import BY, METRIC, USAGE_ONLY
 
     return desk.costs.table(CostQuery(period, BY, (*where, USAGE_ONLY), METRIC, Granularity.DAY)).receipt
 

@@ -39,7 +39,8 @@ def resume(settings: Settings, database: Database, rollout_id: str) -> Resumed |
     with memory.open_memory(settings) as saver:
         graph = spot_migration.build(hands, saver)
         waiting = _waiting(graph.get_state(config).interrupts, rollout_id)
-        step = _command(waiting) if waiting else {"rollout_id": rollout_id}
+        begin = spot_migration.fresh(recommendation_id=rollout.plan.recommendation_id, rollout_id=rollout_id)
+        step = _command(waiting) if waiting else begin
         values = graph.invoke(step, config, durability="sync")
     return Resumed(rollout_id, not waiting, str(values.get("conclusion", "")) if rollout.state in TERMINAL else "")
 

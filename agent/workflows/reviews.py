@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from tools.model.recommendation import Recommendation
 from tools.model.rollout import TERMINAL, Rollout
@@ -73,10 +72,3 @@ def history(recommendation: Recommendation, rollouts: Sequence[Rollout]) -> Revi
         return Review("history", True, "")
     last = max(past, key=lambda r: r.updated_at)
     return Review("history", True, f"The last try ended {str(last.state).lower().replace('_', ' ')} ({last.id}).")
-
-
-def confidence_words(confidence: Decimal) -> str:
-    """How sure a recommendation is, in a word."""
-    if confidence >= Decimal("0.8"):
-        return "high"
-    return "medium" if confidence >= Decimal("0.5") else "low"

@@ -33,6 +33,18 @@ class Progress(TypedDict, total=False):
     conclusion: str
 
 
+def fresh(*, recommendation_id: str = "", rollout_id: str = "") -> Progress:
+    """A state to begin with: whatever an earlier run on the same thread left behind is overwritten."""
+    return {
+        "recommendation_id": recommendation_id,
+        "rollout_id": rollout_id,
+        "evidence": [],
+        "notes": [],
+        "seen_state": "",
+        "conclusion": "",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a started workflow gave: its rollout, a sentence, and the reviewers' notes."""
@@ -158,7 +170,7 @@ def start(desk: Desk, recommendation_id: str) -> Run:
     with memory.open_memory(desk.settings) as saver:
         graph = build(_hands(desk), saver)
         config: Any = {"configurable": {"thread_id": thread_id(desk.tenant, recommendation_id)}}
-        values = graph.invoke({"recommendation_id": recommendation_id}, config, durability="sync")
+        values = graph.invoke(fresh(recommendation_id=recommendation_id), config, durability="sync")
     rollout_id = str(values["rollout_id"])
     return Run(
         rollout_id,

@@ -53,7 +53,7 @@ def rich(elements: list[Block]) -> Block:
 
 def labelled(label: str, value: str) -> list[Block]:
     """One line: the label in bold, then the value."""
-    words = [said(f"{label}: ", bold=True), said(clip(value, 600) or NOTHING)]
+    words = [said(f"{clip(label, 100)}: ", bold=True), said(clip(value, 600) or NOTHING)]
     return [{"type": "rich_text_section", "elements": words}]
 
 
@@ -63,7 +63,7 @@ def heading(text: str) -> Block:
 
 
 def said(text: str, *, bold: bool = False) -> Block:
-    element: Block = {"type": "text", "text": clean(text) or NOTHING}
+    element: Block = {"type": "text", "text": clip(text, 3000) if len(text) > 3000 else clean(text) or NOTHING}
     return element | {"style": {"bold": True}} if bold else element
 
 

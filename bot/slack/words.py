@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from agent import words as mind
 from tools.model.money import EXACT
 
 ELLIPSIS = "…"
@@ -44,13 +45,10 @@ def clip(text: str, limit: int) -> str:
 
 
 def money(amount: Decimal | None, currency: str, *, sign: bool = False) -> str:
-    """'1,284.00 USD'; cents below a thousand cents are not rounded away: '0.0042 USD'. None is 'unknown'."""
+    """'$1,284.00', as the mind writes it in its sentences; `sign` writes a plus before a rise. None is 'unknown'."""
     if amount is None:
         return "unknown"
-    places = Decimal("0.01") if amount == 0 or abs(amount) >= Decimal("0.1") else Decimal("0.0001")
-    rounded = amount.quantize(places, rounding=ROUND_HALF_EVEN, context=EXACT)
-    plus = "+" if sign else ""
-    return f"{rounded:{plus},f} {clean(currency)}".strip()
+    return clean(mind.signed(amount, currency) if sign else mind.money(amount, currency))
 
 
 def percent(share: Decimal, *, sign: bool = False) -> str:

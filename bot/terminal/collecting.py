@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
 from bot.terminal.output import Progress, print_json, table
@@ -12,14 +13,19 @@ from tools.model.errors import SettingsError
 from tools.model.load import Load, LoadStatus
 from tools.providers.base import Access
 
+if TYPE_CHECKING:
+    from tools.collection.billing import Bill
+
+Covered = Mapping[tuple[str, str], date]
 COMPLETE, PARTIAL, FAILED = "complete", "partial", "failed"
 
 
 def collect(args: argparse.Namespace) -> int:
     """Collect everything that is configured; 1 only when nothing at all could be read."""
     app = open_app()
-    loads, accesses = _run(app, args.provider or None)
-    accounts = [*_of_loads(app, loads), *_of_accesses(app, accesses)]
+    loads, bills, accesses = _run(app, args.provider or None)
+    covered = _covered(app)
+    accounts = [*_of_loads(covered, loads), *_of_bills(covered, bills), *_of_accesses(app, accesses)]
     if args.json:
         print_json({"providers": _by_provider(accounts)})
     else:
@@ -27,44 +33,64 @@ def collect(args: argparse.Namespace) -> int:
     return 1 if accounts and all(a["status"] == FAILED for a in accounts) else 0
 
 
-def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Access, ...]]:
+def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Bill, ...], tuple[Access, ...]]:
+    from tools.collection import billing
     from tools.collection.charges import ingest
     from tools.collection.resources import collect as look
+    from tools.collection.sources import local
     from tools.providers import registry
 
     inventories = registry.inventories(app.settings)
-    if not inventories and not app.settings.focus_paths:
+    billings = registry.billings(app.settings)
+    if not inventories and not billings and not app.settings.focus_paths:
         raise SettingsError(
             "Nothing is configured to collect from.",
-            fix="Set OPTIINFRA_FOCUS_PATHS to your FOCUS exports, OPTIINFRA_AWS_REGIONS for AWS (docs/settings.md).",
+            fix="Set OPTIINFRA_FOCUS_PATHS to your FOCUS exports, or connect a cloud: OPTIINFRA_AWS_REGIONS, "
+            "OPTIINFRA_GCP_PROJECTS, OPTIINFRA_AZURE_SUBSCRIPTIONS or VULTR_API_KEY (docs/settings.md).",
         )
     loads: tuple[Load, ...] = ()
     with Progress() as progress:
         if app.settings.focus_paths:
-            loads = ingest(
-                app.database,
-                app.tenant,
-                [Path(path) for path in app.settings.focus_paths],
-                tag_keys=app.settings.tag_keys,
-                detail_months=app.settings.detail_months,
-                provider=provider,
-                now=app.now,
-                progress=progress,
-            )
+            with local(app.settings.focus_paths, app.settings) as paths:
+                loads = ingest(
+                    app.database,
+                    app.tenant,
+                    paths,
+                    tag_keys=app.settings.tag_keys,
+                    detail_months=app.settings.detail_months,
+                    provider=provider,
+                    now=app.now,
+                    progress=progress,
+                )
+        bills = billing.collect(
+            app.database,
+            app.tenant,
+            billings,
+            in_files=loads,
+            tag_keys=app.settings.tag_keys,
+            detail_months=app.settings.detail_months,
+            provider=provider,
+            now=app.now,
+            progress=progress,
+        )
         accesses = look(app.database, app.tenant, inventories, provider=provider, now=app.now, progress=progress)
-    return loads, accesses
+    return loads, bills, accesses
 
 
-def _of_loads(app: App, loads: tuple[Load, ...]) -> list[dict[str, object]]:
-    """One line per billing account: how its periods went, and the first day that its costs do not cover."""
+def _covered(app: App) -> Covered:
+    """The first day that the costs of each billing account do not cover."""
     from tools.store.loads import ledger
 
     with app.database.read() as tx:
         standing = ledger(tx, app.tenant)
-    last = {
-        (line.partition.provider, line.partition.billing_account_id): line.last_day
+    return {
+        (line.partition.provider, line.partition.billing_account_id): line.last_day + timedelta(days=1)
         for line in sorted(standing, key=lambda line: line.last_day)
     }
+
+
+def _of_loads(covered: Covered, loads: tuple[Load, ...]) -> list[dict[str, object]]:
+    """One line per billing account in files: how its periods went."""
     accounts: dict[tuple[str, str], list[Load]] = {}
     for load in loads:
         if load.partition is not None:
@@ -75,12 +101,36 @@ def _of_loads(app: App, loads: tuple[Load, ...]) -> list[dict[str, object]]:
             "id": account_id,
             "what": "costs",
             "status": _status(of_account),
-            "complete_to": last[provider, account_id] + timedelta(days=1) if (provider, account_id) in last else None,
+            "complete_to": covered.get((provider, account_id)),
             "missing_permissions": (),
             "problem": "; ".join(sorted({load.reason for load in of_account if load.reason})),
         }
         for (provider, account_id), of_account in sorted(accounts.items())
     ]
+
+
+def _of_bills(covered: Covered, bills: tuple[Bill, ...]) -> list[dict[str, object]]:
+    """One line per billing account that a cloud's own API told."""
+    return [_of_bill(covered, bill) for bill in bills]
+
+
+def _of_bill(covered: Covered, bill: Bill) -> dict[str, object]:
+    access, loads = bill.access, list(bill.loads)
+    status = _status(loads) if loads else COMPLETE if access.ok else FAILED
+    told = [access.problem, *sorted({load.reason for load in loads if load.reason})]
+    if bill.skipped:
+        told.append("left to the FOCUS files that hold this account")
+    elif access.ok and not loads:
+        told.append("nothing was charged")
+    return {
+        "provider": access.provider,
+        "id": access.account_id,
+        "what": "costs (API)",
+        "status": PARTIAL if status == COMPLETE and not access.ok else status,
+        "complete_to": covered.get((access.provider, access.account_id)),
+        "missing_permissions": access.missing,
+        "problem": "; ".join(part for part in told if part),
+    }
 
 
 def _status(loads: list[Load]) -> str:

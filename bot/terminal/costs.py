@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bot.app import open_app
+from bot.app import App, open_app
 from bot.terminal.output import Progress, money, one_line, print_json, table
-from tools.model.errors import InputError
+from tools.analysis.calendar import named, unfinished
+from tools.model.errors import InputError, SettingsError
 from tools.model.load import Load, LoadStatus
 from tools.model.money import plain
 from tools.model.period import Period
@@ -26,13 +29,14 @@ _NO_VALUE = "(none)"
 def ingest(args: Namespace) -> int:
     """Read FOCUS files into the database; 1 when anything was refused."""
     from tools.collection.charges import ingest as read
+    from tools.collection.sources import local
 
     app = open_app()
-    with Progress() as progress:
+    with Progress() as progress, local(args.paths, app.settings) as paths:
         done = read(
             app.database,
             app.tenant,
-            args.paths,
+            paths,
             tag_keys=app.settings.tag_keys,
             detail_months=app.settings.detail_months,
             provider=args.provider,
@@ -113,7 +117,7 @@ def _print_problems(load: Load) -> None:
 
 def _refusals(refused: Sequence[Load], of: int) -> str:
     """One sentence for stderr: what was refused, why, and the first problem of the first refused load."""
-    first = refused[0]
+    first = min(refused, key=lambda load: load.partition is None)
     place = str(first.partition) if first.partition else "Some rows"
     others = f" ({len(refused) - 1} more of {of} were refused as well.)" if len(refused) > 1 else ""
     found = next((p for p in first.problems if p.row), None)
@@ -130,19 +134,66 @@ def costs(args: Namespace) -> int:
     words = [w.strip() for w in args.by.split(",") if w.strip()]
     where = filters(args.where, app.settings.tag_keys)
     query = CostQuery(
-        period=Period(args.start, args.end),
+        period=_asked_period(args, app.settings.fiscal_year_start),
         by=tuple(dimension(w, app.settings.tag_keys) for w in words),
         where=tuple(app.costs.spelled(f) for f in where),
         metric=Metric(args.metric),
         granularity=Granularity(args.granularity),
     )
-    answer = app.costs.table(query)
+    answer = _answered(app, query, args.currency.strip().upper())
     hints = [] if answer.rows else _hints(app.costs, query.where)
+    beside = _beside(app.costs, query)
+    told = unfinished(query.period, answer.coverage, app.now().date())
     if args.json:
-        print_json(_document(answer, words, hints))
+        print_json({**_document(answer, words, hints), "parts": beside, "unfinished": told})
     else:
-        _print_table(answer, words, hints)
+        _print_table(answer, words, [*hints, *_parts_in_words(beside), *([told] if told else [])])
     return 0
+
+
+def _asked_period(args: Namespace, fiscal_year_start: int) -> Period:
+    if args.period and (args.start or args.end):
+        raise InputError("--period and --from or --to say the same thing twice.", fix="Give one of them.")
+    if args.period:
+        return named(args.period, fiscal_year_start)
+    if args.start is None or args.end is None:
+        raise InputError("A question needs its days.", fix="Give --from and --to, or --period 2026-10.")
+    return Period(args.start, args.end)
+
+
+def _answered(app: App, query: CostQuery, currency: str) -> CostTable:
+    """In the bills' own currencies, or in the one that was asked for (or is set)."""
+    wanted = currency or app.settings.currency.upper()
+    if not wanted or (not currency and set(app.costs.currencies()) <= {wanted}):
+        return app.costs.table(query)
+    if app.settings.rates_file is None:
+        raise SettingsError(
+            f"Costs cannot be shown in {wanted} without exchange rates.", fix="Set OPTIINFRA_RATES_FILE (docs/data.md)."
+        )
+    from tools.analysis import rates
+
+    return rates.table(app.costs, query, rates.load(app.settings.rates_file), wanted)
+
+
+def _beside(costs: Costs, query: CostQuery) -> list[dict[str, object]]:
+    """Gross, credits and net of billed cost per currency, where credits hide what was spent."""
+    if query.metric not in {Metric.BILLED, Metric.NET}:
+        return []
+    whole = replace(query, by=(), granularity=Granularity.TOTAL, limit=None)
+    sums = {m: dict(costs.table(replace(whole, metric=m)).totals) for m in (Metric.CREDITS, Metric.GROSS, Metric.NET)}
+    return [
+        {"currency": currency, **{str(m): sums[m].get(currency, Decimal(0)) for m in sums}}
+        for currency, credited in sums[Metric.CREDITS].items()
+        if credited
+    ]
+
+
+def _parts_in_words(beside: Sequence[dict[str, object]]) -> list[str]:
+    return [
+        ", ".join(f"{m} {money(Decimal(str(part[m])), str(part['currency']))}" for m in ("gross", "credits", "net"))
+        + "."
+        for part in beside
+    ]
 
 
 def filters(given: Sequence[str], tag_keys: tuple[str, ...]) -> tuple[Filter, ...]:

@@ -17,6 +17,7 @@ import requests
 from tools.model.errors import OptiInfraError
 
 START_SECONDS = 90.0
+COMMAND_SECONDS = 300.0
 POLL_SECONDS = 0.1
 Found = TypeVar("Found")
 Message = Mapping[str, Any]
@@ -118,6 +119,8 @@ def product_environment(home: Path, world: Mapping[str, str]) -> dict[str, str]:
         "OPTIINFRA_FINAL_GUARD_SECONDS": "3",
         "OPTIINFRA_ROLLBACK_GUARD_SECONDS": "3",
         "OPTIINFRA_AWS_REGIONS": world["aws_regions"],
+        "OPTIINFRA_AWS_ACCOUNTS": world["aws_accounts"],
+        "OPTIINFRA_AWS_READER_ROLE": world["aws_reader_role"],
         "OPTIINFRA_BUDGET_MONTHLY": world.get("budget_monthly", ""),
         "SLACK_BOT_TOKEN": world["slack_bot_token"],
         "SLACK_APP_TOKEN": world["slack_app_token"],
@@ -132,14 +135,13 @@ def product_environment(home: Path, world: Mapping[str, str]) -> dict[str, str]:
 
 def command(env: Mapping[str, str], *arguments: str) -> Any:
     """Run one `optiinfra ... --json` command in the product's environment and return its document."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bot.cli", *arguments, "--json"],
-        env=dict(env),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    line = [sys.executable, "-m", "bot.cli", *arguments, "--json"]
+    try:
+        done = subprocess.run(line, env=dict(env), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise DemoError(
+            f"`optiinfra {' '.join(arguments)}` did not end within {COMMAND_SECONDS:.0f} seconds."
+        ) from None
     if done.returncode != 0:
         raise DemoError(f"`optiinfra {' '.join(arguments)}` ended with {done.returncode}: {done.stderr.strip()[-400:]}")
     return json.loads(done.stdout)

@@ -38,7 +38,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 def examine(app: App) -> Iterator[Finding]:
     """Look at each part in turn; one that fails never hides the next."""
-    for look in (_database, _redis, _slack, _language_model, _cost_files, _health_source, _clouds):
+    for look in (_database, _redis, _slack, _deliveries, _language_model, _cost_files, _health_source, _clouds):
         yield from _guarded(look, app)
 
 
@@ -63,7 +63,7 @@ def _redis(app: App) -> Iterator[Finding]:
 
     redis = connect(app.settings.redis_url)
     if redis is None:
-        yield Finding("redis", OFF, "not configured; limits, cache and wake-ups stay in each process")
+        yield Finding("redis", OFF, "not configured; limits and wake-ups stay in each process")
         return
     try:
         redis.ping()
@@ -105,6 +105,15 @@ def _slack(app: App) -> Iterator[Finding]:
         yield Finding("slack events", FAILED, "no way for events to come in", fix)
     if not settings.digest_channel:
         yield Finding("digest", OFF, "no channel", "Set OPTIINFRA_DIGEST_CHANNEL to a channel id.")
+
+
+def _deliveries(app: App) -> Iterator[Finding]:
+    from tools.store import outbox
+
+    with app.database.read() as tx:
+        stuck = outbox.stuck(tx, app.tenant)
+    for message in stuck:
+        yield Finding(f"{message.topic} {message.subject}", WARNING, f"not told yet: {message.problem}")
 
 
 def _language_model(app: App) -> Iterator[Finding]:

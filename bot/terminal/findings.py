@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from bot.app import App, open_app
 from bot.jobs import Jobs
 from bot.slack.cards import digest as card
 from bot.terminal.costs import filters
-from bot.terminal.output import money, print_json, table
+from bot.terminal.output import jsonable, money, print_json, table
 from tools.analysis import anomalies as detection
 from tools.analysis import daily_file, drivers
 from tools.analysis import forecast as outlooks
@@ -135,10 +136,16 @@ def digest(args: Namespace) -> int:
     made = jobs.compose_digest(morning)
     if args.json:
         channel = args.channel or app.settings.digest_channel
-        print_json(_digest(made) | {"channel": channel, "blocks": card.message(made).blocks})
+        # Blocks are Slack's own JSON: their charts hold plain numbers, which our documents never do.
+        document = {**_as_json(_digest(made) | {"channel": channel}), "blocks": list(card.message(made).blocks)}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
         return 0
     _print_digest(made)
     return 0
+
+
+def _as_json(document: dict[str, object]) -> dict[str, object]:
+    return {name: jsonable(value) for name, value in document.items()}
 
 
 def _digest(made: Digest) -> dict[str, object]:

@@ -16,7 +16,6 @@ from sandbox.clouds import aws_moto, aws_seed
 from sandbox.clouds.aws_groups import GroupKeeper, wanted_on_demand
 from sandbox.clouds.aws_wire import Call, call_of, error, key_of
 from sandbox.faults import Fault, FaultKind, Faults, UnknownFaultError, fault_of
-from sandbox.organisation import AWS_PRODUCTION
 
 CONTROL = "/sandbox/"
 TICK_SECONDS = 0.1
@@ -69,7 +68,8 @@ class Aws:
             _hang_up(environ)
             start_response("500 Cut", [("Content-Length", "0")])
             return [b""]
-        status, content_type, text = error(call, fault.kind, AWS_PRODUCTION)
+        account = aws_moto.account_of(key_of(environ.get("HTTP_AUTHORIZATION", "")))
+        status, content_type, text = error(call, fault.kind, account)
         start_response(f"{status} Fault", [("Content-Type", content_type), ("Content-Length", str(len(text)))])
         return [text]
 

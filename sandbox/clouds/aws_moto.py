@@ -82,7 +82,9 @@ def _teach_groups(keeper: GroupKeeper) -> None:
     plain_update: Any = FakeAutoScalingGroup.update
 
     def update(group: Any, *args: Any, mixed_instances_policy: Any = None, **kwargs: Any) -> None:
-        merged = merge_policy(group.mixed_instances_policy, mixed_instances_policy)
+        # A group that is given a launch template of its own has no policy any more.
+        kept = None if kwargs.get("launch_template") else group.mixed_instances_policy
+        merged = merge_policy(kept, mixed_instances_policy)
         problem = policy_problem(merged)
         if problem:
             raise ValidationError(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from sandbox import organisation
 from sandbox.slack.server import run
@@ -16,9 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-rate-limits", action="store_true", help="never answer 429")
     parser.add_argument("--events-url", help="deliver signed HTTP requests to this URL instead of Socket Mode")
     parser.add_argument("--signing-secret", default=organisation.SIGNING_SECRET, help="for --events-url")
+    parser.add_argument("--manifest", type=Path, help="the app's Slack manifest (default: the repository's)")
     chosen = parser.parse_args(arguments)
     run(
         chosen.port,
+        manifest=chosen.manifest,
         speed=chosen.speed,
         rate_limits=not chosen.no_rate_limits,
         events_url=chosen.events_url,

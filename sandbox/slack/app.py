@@ -23,6 +23,7 @@ from sandbox.slack.control import Control, refusal
 from sandbox.slack.delivery import ACK_SECONDS, Courier
 from sandbox.slack.faults import Faults
 from sandbox.slack.http_mode import RequestUrl
+from sandbox.slack.manifest import permissions, shipped
 from sandbox.slack.pace import Pace
 from sandbox.slack.people_do import People
 from sandbox.slack.socket_mode import SocketHub
@@ -54,6 +55,7 @@ def build(
     *,
     base_url: str,
     workspace: Workspace | None = None,
+    manifest: Path | None = None,
     speed: float = 1.0,
     ack_seconds: float = ACK_SECONDS,
     rate_limits: bool = True,
@@ -64,6 +66,7 @@ def build(
 ) -> SlackSandbox:
     """Puts the parts together. `base_url` is where it will answer, for example http://127.0.0.1:8065.
 
+    Without a `workspace` a new one is made in which the app is installed from its `manifest` (default: the repository's).
     `speed` makes Slack's slow clocks (rate limits, event retries) run that much faster. With `events_url` deliveries
     go there, signed, instead of to Socket Mode. Raises ValueError on a token that looks real.
     """
@@ -72,7 +75,7 @@ def build(
             raise ValueError(
                 "That token looks real. The sandbox starts only with made-up tokens such as xoxb-sandbox-bot."
             )
-    workspace = workspace or Workspace()
+    workspace = workspace or Workspace(**permissions(manifest or shipped()))
     workspace.base_url = base_url.rstrip("/")
     hub, faults, pace = SocketHub(), Faults(), Pace(workspace.now, speed, enabled=rate_limits)
     request_url = RequestUrl(events_url, signing_secret) if events_url else None

@@ -119,7 +119,8 @@ class Control:
         elif kind not in KINDS:
             raise SlackError("unknown_fault", messages=[f"[ERROR] kind must be one of {', '.join(KINDS)}"])
         elif kind in CONNECTION_FAULTS:
-            await (self.courier.hub.refresh() if kind == "refresh" else self.courier.hub.disconnect())
+            hub = self.courier.hub
+            self.courier.background(hub.refresh() if kind == "refresh" else hub.disconnect())
         else:
             details = {
                 name: body[name] for name in ("method", "times", "seconds", "retry_after", "error") if name in body

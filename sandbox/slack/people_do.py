@@ -56,8 +56,9 @@ class People:
             self.workspace.remove(message)
             self._message_event(message, {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": previous})
             return message
-        message.blocks = with_block_ids([rich_text(text)], self.workspace.new_id)
-        self.workspace.edit(message, text=typed_text(text, self._user_id, self._channel_id))
+        encoded = typed_text(text, self._user_id, self._channel_id)
+        blocks = with_block_ids([rich_text(encoded)], self.workspace.new_id)
+        self.workspace.edit(message, text=encoded, blocks=blocks)
         self.announce_change(message, previous)
         return message
 
@@ -68,8 +69,8 @@ class People:
         event = self.workspace.as_slack(message) | self._where(message) | {"client_msg_id": self.workspace.new_id("c")}
         event.pop("reply_count", None)
         if message.thread_ts and message.thread_ts != message.ts:
-            parents = [m.user for m in self.workspace.messages if m.ts == message.thread_ts]
-            event["parent_user_id"] = parents[0] if parents else ""
+            parent = self.workspace.parent(message)
+            event["parent_user_id"] = parent.user if parent else ""
         self.courier.event(event, channel=message.channel, user=message.user)
         mentioned = f"<@{organisation.BOT_USER_ID}>" in message.text and message.bot_id is None
         if mentioned and message.channel not in self.workspace.dms:
@@ -220,12 +221,20 @@ class People:
     async def _send_command(self, person: Person, channel_id: str, payload: Json) -> bool:
         command = payload["command"]
         ack = await self.courier.interaction(payload, kind="slash_commands")
-        if ack is None:
-            self.from_slackbot(channel_id, person.user_id, f"{command} failed with the error “{TIMED_OUT}”.")
-            return False
-        if ack.payload.get("text") or ack.payload.get("blocks"):
-            self.responder.post(channel_id, person.user_id, ack.payload)
-        return True
+        error = TIMED_OUT if ack is None else self._show_ack(channel_id, person.user_id, ack)
+        if error:
+            self.from_slackbot(channel_id, person.user_id, f"{command} failed with the error “{error}”.")
+        return not error
+
+    def _show_ack(self, channel_id: str, user_id: str, ack: Ack) -> str:
+        """Posts what the ack of a command carries; gives Slack's error when that cannot be shown."""
+        if not (ack.payload.get("text") or ack.payload.get("blocks")):
+            return ""
+        try:
+            self.responder.post(channel_id, user_id, ack.payload)
+        except SlackError as refused:
+            return refused.code
+        return ""
 
     def _invite(self, person: Person, channel_id: str) -> bool:
         self.workspace.bot_channels.add(channel_id)

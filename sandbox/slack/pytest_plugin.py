@@ -33,9 +33,19 @@ def workspace_options() -> dict[str, Any]:
     return {"speed": SPEED}
 
 
+@pytest.fixture(scope="session")
+def leaving_workspaces() -> Iterator[list[Background]]:
+    """Servers of finished tests: they end by themselves, so that no test waits for another's."""
+    servers: list[Background] = []
+    yield servers
+    for server in servers:
+        server.join()
+
+
 @pytest.fixture
-def workspace(workspace_options: dict[str, Any]) -> Iterator[SlackWorkspace]:
+def workspace(workspace_options: dict[str, Any], leaving_workspaces: list[Background]) -> Iterator[SlackWorkspace]:
     """A fresh workspace: say, click, command, submit, home, views, transcript, wait_for, fault, url, api_url."""
     server = Background(**workspace_options).start()
     yield SlackWorkspace(server)
-    server.stop()
+    server.leave()
+    leaving_workspaces.append(server)

@@ -52,10 +52,10 @@ class Responder:
             self.post(url.channel, url.user, body, thread_ts=body.get("thread_ts") or url.thread_ts)
 
     def _original(self, url: ResponseUrl) -> Message | None:
-        for message in self.workspace.messages:
-            if message.ts == url.ts and message.channel == url.channel:
-                return message
-        return None
+        try:
+            return self.workspace.find(url.channel, url.ts or "", ephemeral=True)
+        except SlackError:
+            return None
 
     def post(self, channel_id: str, user_id: str, body: Json, thread_ts: str | None = None) -> Message:
         """A new message from the app: for one person unless it says in_channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -28,7 +29,14 @@ def listen(port: int = 0) -> socket.socket:
     return bound
 
 
+def _worth_telling(record: logging.LogRecord) -> bool:
+    # An open page holds its event stream until the server ends; that is how it should be, not an error.
+    return "timeout graceful shutdown exceeded" not in record.getMessage()
+
+
 def config(sandbox: SlackSandbox) -> uvicorn.Config:
+    """How the workspace is served."""
+    logging.getLogger("uvicorn.error").addFilter(_worth_telling)
     return uvicorn.Config(
         sandbox.asgi,
         log_level="warning",
@@ -71,6 +79,13 @@ class Background:
         return self
 
     def stop(self) -> None:
+        self.leave()
+        self.join()
+
+    def leave(self) -> None:
+        """Asks the server to end, without waiting for it."""
         self._server.should_exit = True
+
+    def join(self) -> None:
         self._thread.join(START_SECONDS)
         self._socket.close()

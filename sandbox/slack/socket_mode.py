@@ -16,6 +16,7 @@ from sandbox import organisation
 from sandbox.slack.workspace import Json
 
 MAX_CONNECTIONS = 10
+REFRESH_GRACE = 2.0
 
 
 @dataclass(slots=True)
@@ -109,17 +110,27 @@ class SocketHub:
             await socket.send_text(json.dumps(envelope))
 
     async def refresh(self) -> None:
-        """Asks every connection to come back through a new one, as Slack does every few hours, then closes them."""
-        await self._goodbye({"type": "disconnect", "reason": "refresh_requested", "debug_info": {"host": "sandbox"}})
+        """Asks every connection to come back through a new one, as Slack does every few hours.
+
+        The old ones get nothing new, but may still acknowledge for a moment before they are closed.
+        """
+        word = {"type": "disconnect", "reason": "refresh_requested", "debug_info": {"host": "sandbox"}}
+        leaving = [*self.connections]
+        for socket in leaving:
+            self._forget(socket)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await socket.send_text(json.dumps(word))
+        await asyncio.sleep(REFRESH_GRACE)
+        await self._close(leaving, 1000)
 
     async def disconnect(self) -> None:
         """Cuts every connection without a word."""
-        await self._goodbye(None)
-
-    async def _goodbye(self, word: Json | None) -> None:
-        for socket in [*self.connections]:
+        leaving = [*self.connections]
+        for socket in leaving:
             self._forget(socket)
+        await self._close(leaving, 1011)
+
+    async def _close(self, sockets: list[WebSocket], code: int) -> None:
+        for socket in sockets:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                if word is not None:
-                    await socket.send_text(json.dumps(word))
-                await socket.close(code=1000 if word else 1011)
+                await socket.close(code=code)

@@ -68,7 +68,7 @@ class SlackError(Exception):
         self.extra = extra
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     """One message of a conversation, as it is now."""
 
@@ -168,6 +168,8 @@ class Workspace:
         self.trigger_seconds = trigger_seconds
         self.base_url = ""
         self.messages: list[Message] = []
+        self._by_ts: dict[tuple[str, str], Message] = {}
+        self._threads: dict[tuple[str, str], list[Message]] = {}
         self.views: dict[str, Json] = {}
         self.stacks: dict[str, list[str]] = {}
         self.homes: dict[str, str] = {}
@@ -236,15 +238,22 @@ class Workspace:
     def add(self, message: Message) -> Message:
         """Stores a new message and tells the listeners."""
         self.messages.append(message)
+        self._by_ts[message.channel, message.ts] = message
+        if message.thread_ts and message.thread_ts != message.ts:
+            self._threads.setdefault((message.channel, message.thread_ts), []).append(message)
         self.publish("message", message=message)
         return message
 
     def find(self, channel_id: str, ts: str, *, ephemeral: bool = False) -> Message:
         """The message that is there now; ephemeral ones only when asked for."""
-        for message in reversed(self.messages):
-            if message.ts == ts and message.channel == channel_id and (ephemeral or message.ephemeral_to is None):
-                return message
-        raise SlackError("message_not_found")
+        message = self._by_ts.get((channel_id, ts))
+        if message is None or (message.ephemeral_to and not ephemeral):
+            raise SlackError("message_not_found")
+        return message
+
+    def parent(self, message: Message) -> Message | None:
+        """The message that a reply's thread hangs under, if it is still there."""
+        return self._by_ts.get((message.channel, message.thread_ts or ""))
 
     def edit(self, message: Message, *, text: str | None = None, blocks: list[Json] | None = None) -> None:
         """Replaces what a message says, keeping its place."""
@@ -257,6 +266,10 @@ class Workspace:
 
     def remove(self, message: Message) -> None:
         self.messages.remove(message)
+        del self._by_ts[message.channel, message.ts]
+        thread = self._threads.get((message.channel, message.thread_ts or ""), [])
+        if message in thread:
+            thread.remove(message)
         self.publish("message_deleted", message=message)
 
     def conversation(self, channel_id: str | None = None, thread_ts: str | None = None) -> list[Message]:
@@ -277,7 +290,7 @@ class Workspace:
             shown["blocks"] = message.blocks
         if message.bot_id:
             shown |= {"bot_id": message.bot_id, "app_id": organisation.APP_ID, "bot_profile": bot_profile()}
-        replies = [m for m in self.messages if m.thread_ts == message.ts and m.ts != message.ts and not m.ephemeral_to]
+        replies = [m for m in self._threads.get((message.channel, message.ts), []) if not m.ephemeral_to]
         if message.thread_ts:
             shown["thread_ts"] = message.thread_ts
         elif replies:

@@ -19,30 +19,19 @@ from sandbox import llm
 from sandbox.serving import listen, url_of
 from tests.agent import world
 from tools.analysis.costs import Costs
-from tools.collection import charges
 from tools.model.access import Principal, Role
 from tools.model.identifiers import random_id
 from tools.settings import Settings
 from tools.store.database import Database, open_database
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-TAGS = ("team", "env", "service")
+TAGS = world.TAGS
 
 
 @pytest.fixture(scope="session")
 def lumen_file(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Path:
     """A SQLite file with the small organisation loaded, made once and copied by each test."""
-    folder = tmp_path_factory.mktemp("lumen")
-    path = folder / "lumen.db"
-    shutil.copy(sqlite_template, path)
-    database = open_database(f"sqlite:///{path}", migrate=False)
-    source = world.write(folder / "focus.csv")
-    loads = charges.ingest(database, "default", [source], tag_keys=TAGS, detail_months=4, now=lambda: NOW)
-    assert {str(load.status) for load in loads} == {"loaded"}
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.dispose()
-    return path
+    return world.load(tmp_path_factory.mktemp("lumen"), sqlite_template)
 
 
 def person(role: Role = Role.REQUESTER, name: str = "Ana") -> Principal:

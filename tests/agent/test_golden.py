@@ -62,7 +62,8 @@ def test_the_planner_passes_its_exam(split: str, vocabulary: Vocabulary) -> None
     missed = [case for case in cases if not is_right(case, understood(case, vocabulary))]
     right = 1 - len(missed) / len(cases)
     per_category = dict(Counter(case["category"] for case in missed))
-    print(f"{split}: {right:.1%} of {len(cases)} right; missed {per_category}: {[c['text'] for c in missed]}")
+    # Shown when it fails, and with `pytest -s`.
+    print(f"{split}: {right:.1%} of {len(cases)} right; missed {per_category}: {[c['text'] for c in missed]}")  # noqa: T201
     assert right >= LEAST[split], (per_category, [c["text"] for c in missed])
 
 

@@ -64,7 +64,9 @@ def test_a_remark_must_be_about_known_facts() -> None:
     """No facts, unknown facts, or another fact's name: dropped."""
     assert grounding.objection("Credits are part of it.", (), FACTS, VOCABULARY) == "about no known fact"
     assert objection("Credits are part of it.", "F9") == "about no known fact"
-    assert objection("BigQuery is billed per query.", "F2") == "another name"
+    assert objection("BigQuery is billed per query.", "F2") != ""
+    assert objection("Vertex is billed per call.", "F2") != ""
+    assert objection("The payments people own it.", "F2") == "another name"
     assert objection("The team checkout owns it.", "F2") == ""
 
 
@@ -80,7 +82,11 @@ def test_a_remark_must_be_about_known_facts() -> None:
         ("[" * 100_000, 0, 1),
         ('```json\n{"comments": [{"about": ["F1"], "text": "Credits are part of it."}]}\n```', 1, 0),
         (json.dumps({"comments": [{"about": "F1", "text": "Credits are part of it."}]}), 0, 1),
-        (json.dumps({"comments": [{"about": ["F1"], "text": f"Credits are part of it{'!' * n}"} for n in range(6)]}), 4, 2),
+        (
+            json.dumps({"comments": [{"about": ["F1"], "text": f"Credits are part of it{'!' * n}"} for n in range(6)]}),
+            4,
+            2,
+        ),
     ],
 )
 def test_only_the_agreed_form_is_read(raw: str, kept: int, dropped: int) -> None:
@@ -114,7 +120,7 @@ def test_values_are_written_for_people() -> None:
     """Money, shares, days, counts, and what is unknown."""
     assert words.money(Decimal("1234.5"), "USD") == "$1,234.50"
     assert words.money(Decimal("-0.0042"), "EUR") == "-€0.0042"
-    assert words.money(Decimal("1200"), "CHF") == "1,200.00 CHF"
+    assert words.money(Decimal(1200), "CHF") == "1,200.00 CHF"
     assert words.money(Decimal("1200.4"), "JPY") == "¥1,200"
     assert words.money(None, "USD") == "unknown"
     assert words.signed(Decimal(3), "USD") == "+$3.00"

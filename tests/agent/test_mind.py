@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sqlite3
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from agent import memory, words
 from agent.answer import Answer, Question, Status
+from agent.ask import build_mind
 from tests.agent import world
 from tests.agent.conftest import NOW, House, Make, person
+from tools.analysis import anomalies
+from tools.analysis.costs import Costs
+from tools.collection import charges
 from tools.model.access import Role
 from tools.model.errors import StoreUnavailableError
 from tools.model.fact import Fact
+from tools.model.identifiers import random_id
+from tools.model.outcome import Outcome
+from tools.settings import Settings
+from tools.store import findings, outcomes
+from tools.store.database import Database
 
 
 def numbers(sentence: str) -> set[str]:
@@ -114,7 +125,9 @@ def test_a_conversation_follows_up_and_another_thread_does_not(house: House) -> 
     follow = house.ask("and GCP?", thread="C1/1.0")
     other = house.ask("and GCP?", thread="C1/2.0")
     alone = house.ask("and GCP?")
-    assert fact(follow, "total cost").value == world.total(date(2026, 10, 1), date(2026, 11, 1), provider="Google Cloud")
+    assert fact(follow, "total cost").value == world.total(
+        date(2026, 10, 1), date(2026, 11, 1), provider="Google Cloud"
+    )
     assert other.status is alone.status is Status.AMBIGUOUS
     assert len(other.alternatives) >= 2
 
@@ -209,7 +222,8 @@ def test_a_forecast_has_a_band_and_what_is_known(house: House) -> None:
     """Low <= expected <= high, and it is not below what is spent already."""
     answer = house.ask("what will we spend this month?")
     low, middle, high = (
-        fact(answer, name).value for name in ("forecast, low end of the band", "forecast", "forecast, high end of the band")
+        fact(answer, name).value
+        for name in ("forecast, low end of the band", "forecast", "forecast, high end of the band")
     )
     spent = fact(answer, "cost so far").value
     assert low is not None
@@ -243,6 +257,8 @@ def test_asking_for_more_than_there_is(house: House) -> None:
     assert fact(teams, "known values of team").value == 5
     fresh = house.ask("how fresh is the data?")
     assert fresh.text.startswith("114 days of cost data")
+    accounts = house.ask("list our accounts")
+    assert ("100000000003", "lumen-data") in accounts.tables[0].rows
     savings = house.ask("where can we save money?")
     assert savings.text == "0 savings are known now."
 
@@ -303,3 +319,114 @@ def test_the_same_mind_answers_every_tenant_only_of_its_own(house: House) -> Non
     house.ask("what did we spend on AWS last month?", thread="T")
     stranger = replace(person(), tenant="other")
     assert house.mind.ask(Question("and GCP?", stranger, world.TODAY, thread="T")).status is Status.AMBIGUOUS
+
+
+def test_the_share_of_everything_is_told(house: House) -> None:
+    """'what share of spend is EC2': the part, the percentage, and the whole."""
+    answer = house.ask("what share of our spend was EC2 in October?")
+    october = (date(2026, 10, 1), date(2026, 11, 1))
+    part, whole = world.total(*october, service="Amazon Elastic Compute Cloud"), world.total(*october)
+    assert fact(answer, "share of all cost").value == words.share(part, whole)
+    assert f"{words.percent(words.share(part, whole))} of {words.money(whole, 'USD')} in all" in answer.text
+
+
+def test_days_have_an_average_and_a_most_expensive_one(house: House) -> None:
+    """'per day' and 'most expensive day' are answered in the sentence."""
+    answer = house.ask("what was our most expensive day last week?")
+    days = {d: world.total(d, date.fromordinal(d.toordinal() + 1)) for d in (date(2026, 11, n) for n in range(16, 23))}
+    top = max(days, key=lambda d: days[d])
+    assert f"the most in {top}: {words.money(days[top], 'USD')}" in answer.text
+    assert fact(answer, "average per day").value == (sum(days.values()) / 7).quantize(Decimal("1E-10"))
+
+
+def test_two_currencies_never_add_up(make: Make, tmp_path: Path) -> None:
+    """Each currency has its own total, table and comparison, and the answer says what it left out."""
+    house = make()
+    rows = [
+        r | {"BillingCurrency": "EUR", "BillingAccountId": "euro"}
+        for r in world.rows()
+        if r["ProviderName"] == "Microsoft"
+    ]
+    path = tmp_path / "euro.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, world.COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    charges.ingest(house.database, "default", [path], tag_keys=world.TAGS, detail_months=4, now=lambda: NOW)
+    total = house.ask("what did we spend in October?")
+    assert {f.currency for f in total.facts} == {"USD", "EUR"}
+    assert "$" in total.text
+    assert "€" in total.text
+    split = house.ask("spend by provider in October")
+    assert {t.currency for t in split.tables} == {"USD", "EUR"}
+    compared = house.ask("compare October with September")
+    assert "Compared in USD; costs in EUR are not part of it." in compared.notes
+
+
+def test_a_missing_price_is_unknown_not_zero(make: Make, tmp_path: Path) -> None:
+    """A list price is absent for one service: its cost and the total say unknown."""
+    house = make()
+    rows = [r | {"ListCost": "NULL"} if r["ServiceName"] == "BigQuery" else r for r in world.rows()]
+    path = tmp_path / "priceless.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, world.COLUMNS)
+        writer.writeheader()
+        writer.writerows(r for r in rows if r["ProviderName"] == "Google Cloud")
+    charges.ingest(house.database, "default", [path], tag_keys=world.TAGS, detail_months=4, now=lambda: NOW)
+    answer = house.ask("list cost by service in October")
+    assert answer.text.startswith("unknown was spent")
+    cells = {row[0]: row[1] for row in answer.tables[0].rows}
+    assert cells["BigQuery"] is None
+    assert cells["AWS Lambda"] is not None
+
+
+def test_what_was_really_saved_is_told_from_outcomes(house: House) -> None:
+    """Before any: zero measured; after: realised beside estimated, what waits is not counted."""
+    assert house.ask("how much have we really saved?").text.startswith("0 rollouts have finished")
+    measured = Outcome(
+        "ro-1", "spot_migration", Decimal(1000), Decimal("930.5"), "USD", None, None, "verified", "as planned"
+    )
+    early = Outcome("ro-2", "spot_migration", Decimal(500), None, "USD", None, None, "too_early", "7 days are needed")
+    with house.database.begin() as tx:
+        outcomes.save(tx, "default", measured, now=NOW)
+        outcomes.save(tx, "default", early, now=NOW)
+    answer = house.ask("how much have we saved so far?")
+    assert answer.text == "$930.50 per month (estimated: $1,000.00) is really saved by 2 finished rollouts."
+    assert answer.notes == ("1 of 2 cannot be measured yet.",)
+    assert numbers(answer.text) <= shown(answer)
+
+
+def test_kept_findings_are_used_while_they_are_of_the_newest_data(house: House) -> None:
+    """What the clock's job stored, and what people said of it, is what the answer shows."""
+    found = anomalies.find(house.mind._costs, world.TODAY)
+    with house.database.begin() as tx:
+        findings.save_anomalies(tx, "default", found, now=NOW)
+        findings.set_status(tx, "default", found[0].id, "expected", actor="ana", reason="launch", now=NOW)
+    answer = house.ask("any anomalies?")
+    assert "expected" in {row[-1] for row in answer.tables[0].rows}
+
+
+@pytest.mark.stores
+def test_conversations_live_in_postgresql_where_the_state_does(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    """The same memory on both engines: one short checkpoint per thread, forgotten when idle."""
+    settings = Settings(_env_file=None, home=tmp_path, state_url=database_url)  # type: ignore[call-arg]
+    costs = Costs(database, "default", world.TAGS, 2)
+    mind = build_mind(settings, database, costs, now=lambda: NOW, new_id=random_id)
+    talker = House(settings, database, mind)
+    for _ in range(4):
+        assert talker.ask("what did we spend last month?", thread="t").query["tool"] == "query_costs"
+        assert talker.ask("by region", thread="t").query["tool"] == "query_costs"
+    with memory.open_memory(settings) as saver:
+        kept = list(saver.list({"configurable": {"thread_id": "default/chat/t"}}))
+        assert len(kept) == 1
+        memory.forget(saver, "default/chat/t")
+    assert talker.ask("by region", thread="t").status is Status.AMBIGUOUS
+
+
+def test_a_memory_in_postgresql_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    """The server is away: a sentence with what to do."""
+    settings = Settings(_env_file=None, home=tmp_path, state_url=f"postgresql://nobody@/none?host={tmp_path}")  # type: ignore[call-arg]
+    with pytest.raises(StoreUnavailableError, match="memory of conversations"), memory.open_memory(settings):
+        pass

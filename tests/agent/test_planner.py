@@ -139,21 +139,31 @@ def test_whole_months_are_compared_with_whole_months() -> None:
     assert before(Period(date(2026, 7, 1), date(2026, 10, 1))) == Period(date(2026, 4, 1), date(2026, 7, 1))
 
 
+FILTERS: tuple[dict[str, list[str]], ...] = (
+    {},
+    {"provider": ["AWS"]},
+    {"tag:team": ["checkout"]},
+    {"service_name": ["BigQuery"]},
+    {"tag:env": ["staging"]},
+    {"region_id": ["eu-west-1"]},
+    {"tag:team": [""]},
+    {"charge_category": ["Tax"]},
+    {"provider": ["AWS"], "tag:team": ["search"]},
+)
+SPLITS: tuple[list[str], ...] = ([], ["service_name"], ["tag:team"], ["provider", "region_id"], ["sub_account_id"])
+
+
+def plan_of(start: date, length: int, where: dict[str, list[str]], by: list[str]) -> Plan:
+    args: dict[str, object] = {"start": start.isoformat(), "end": (start + timedelta(days=length)).isoformat()}
+    return Plan("query_costs", args | ({"where": where} if where else {}) | ({"by": by} if by else {}), 1.0)
+
+
 PLANS = st.builds(
-    lambda start, length, where, by: Plan(
-        "query_costs",
-        {"start": start.isoformat(), "end": (start + timedelta(days=length)).isoformat()}
-        | ({"where": where} if where else {})
-        | ({"by": by} if by else {}),
-        1.0,
-    ),
+    plan_of,
     st.dates(date(2025, 11, 1), date(2026, 11, 1)),
     st.integers(1, 22),
-    st.sampled_from(
-        [{}, {"provider": ["AWS"]}, {"tag:team": ["checkout"]}, {"service_name": ["BigQuery"]}, {"tag:env": ["staging"]},
-         {"region_id": ["eu-west-1"]}, {"tag:team": [""]}, {"charge_category": ["Tax"]}]
-    ),  # fmt: skip
-    st.sampled_from([[], ["service_name"], ["tag:team"], ["provider", "region_id"], ["sub_account_id"]]),
+    st.sampled_from(FILTERS),
+    st.sampled_from(SPLITS),
 )
 
 
@@ -226,7 +236,7 @@ def test_an_unknown_name_is_told_with_the_nearest_known_ones() -> None:
     assert reading.status is Status.NOT_UNDERSTOOD or reading.plan
     assert unknown.status is Status.NOT_UNDERSTOOD
     assert 'called "rockets"' in unknown.sentence
-    assert "The nearest names are" in read("how much did postgres redshiftcluster cost", TODAY, VOCABULARY).sentence
+    assert "The nearest names are" in read("what did we spend on cloudlogs", TODAY, VOCABULARY).sentence
     assert "There is no cost data of oracle" in absent.sentence
     assert "AWS, Google Cloud, Microsoft, Vultr" in absent.sentence
 
@@ -234,7 +244,13 @@ def test_an_unknown_name_is_told_with_the_nearest_known_ones() -> None:
 def test_a_conversation_keeps_what_was_said() -> None:
     """Each fragment changes one thing of the question before."""
     plan: Plan | None = None
-    for text in ("what did we spend per service last month?", "only aws", "per day", "without tax", "and in september?"):
+    for text in (
+        "what did we spend per service last month?",
+        "only aws",
+        "per day",
+        "without tax",
+        "and in september?",
+    ):
         plan = read(text, TODAY, VOCABULARY, plan).plan
         assert plan is not None, text
     assert plan is not None
@@ -283,5 +299,9 @@ def test_commands_are_refused_in_words(text: str) -> None:
 
 def test_asking_about_actions_is_no_command() -> None:
     """'why was it rolled back' and 'what can we delete' are questions."""
-    for text in ("which idle volumes can we delete?", "why was the rollout rolled back?", "what is waiting for approval?"):
+    for text in (
+        "which idle volumes can we delete?",
+        "why was the rollout rolled back?",
+        "what is waiting for approval?",
+    ):
         assert read(text, TODAY, VOCABULARY).status is Status.ANSWERED, text

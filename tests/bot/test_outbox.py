@@ -92,7 +92,15 @@ def told(database: Database, wall: Wall | None = None, clock: Clock | None = Non
         return drawn.get(waiting.subject)
 
     box = Outbox(
-        database, TENANT, wall, render, Channels("", "C9"), clock, Metrics(), Pace(lambda: 0.0), sleep=slept.append
+        database,
+        TENANT,
+        wall,
+        render,
+        Channels("", "C9"),
+        clock,
+        Metrics(),
+        Pace(lambda: clock.now.timestamp()),
+        sleep=slept.append,
     )
     return Told(box, wall, clock, drawn, slept)
 
@@ -176,7 +184,35 @@ def test_retry_after_is_respected_and_others_are_not_held_up(database: Database)
     assert t.box.deliver() == 0
     t.clock.go(seconds=2)
     assert t.box.deliver() == 1
-    assert t.slept[-1] == 30.0  # the pace of that channel stood still in this test's monotonic clock
+    assert max(t.slept, default=0) < 2
+
+
+def test_a_paused_channel_is_not_slept_through(database: Database) -> None:
+    """Another card of that channel waits as well; nobody sleeps for five minutes."""
+    t = told(database)
+    t.wall.refuse.append(NotDeliveredError("ratelimited", "Slack asks to send less.", 300.0))
+    t.change("r1", "one")
+    t.change("r2", "two")
+    assert t.box.deliver() == 0
+    assert t.wall.calls == ["post"]
+    assert "Slack asks to send less for 300 seconds." in t.problems()
+    t.clock.go(seconds=301)
+    assert t.box.deliver() == 2
+
+
+def test_what_cannot_be_drawn_does_not_stop_the_rest(database: Database) -> None:
+    """A row that nobody can draw is kept with its reason; the next card goes out."""
+    t = told(database)
+    t.change("r1")
+    t.change("r2", "fine")
+
+    def render(waiting: Waiting) -> Message | None:
+        if waiting.subject == "r1":
+            raise KeyError("stage")
+        return t.drawn.get(waiting.subject)
+
+    assert replace(t.box, render=render).deliver() == 1
+    assert t.problems() == ["What is stored of it cannot be drawn."]
 
 
 def test_waiting_grows_with_every_failure(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,11 @@ from typing import Any
 import pytest
 
 from tools.collection import charges, rollup
-from tools.collection.worker import Message, Progress
+from tools.collection.worker import Message, Progress, listed
 from tools.model.errors import InputError
 from tools.model.load import Load
 from tools.providers.focus.files import FocusFile
-from tools.store.database import Database
+from tools.store.database import Database, open_database
 
 VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "focus"
 needs_vectors = pytest.mark.skipif(
@@ -119,15 +120,33 @@ class _Thread:
 def _in_a_thread(
     files: Sequence[FocusFile], tag_keys: Sequence[str], provider: str | None, progress: Progress | None
 ) -> Iterator[_Thread]:
-    listed = [{"path": str(f.path.absolute()), "kind": f.kind, "size": f.size} for f in files]
-    worker = _Thread({"files": listed, "tag_keys": list(tag_keys), "provider": provider})
+    worker = _Thread({"files": listed(files), "tag_keys": list(tag_keys), "provider": provider})
     try:
         yield worker
     finally:
         worker.close()
 
 
-@pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def in_one_process() -> Iterator[None]:
     """Roll up in a thread; the tests of the process itself do without this."""
-    monkeypatch.setattr(charges, "rollup", _in_a_thread)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charges, "rollup", _in_a_thread)
+        yield
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    with in_one_process():
+        yield
+
+
+@contextmanager
+def filled(empty: Path, folder: Path, *paths: Path) -> Iterator[tuple[Database, list[tuple[Load, ...]]]]:
+    """A SQLite database with these files read one after the other, for tests that only look at it."""
+    shutil.copy(empty, folder / "filled.db")
+    database = open_database(f"sqlite:///{folder / 'filled.db'}", migrate=False)
+    with in_one_process():
+        loads = [read(database, path) for path in paths]
+    yield database, loads
+    database.dispose()

@@ -1,17 +1,26 @@
-"""AWS on loopback: a moto server, a small account in it, and somebody who plays what AWS does by itself."""
+"""Clouds on loopback: a moto server with a small account and somebody who plays AWS, and the sandbox's other clouds."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import requests
 
 from tools.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.clouds.gcp import GcpCloud
+    from sandbox.clouds.rest import RestCloud
+    from tools.providers.gcp.billing import GcpBilling
+    from tools.providers.gcp.connection import Connection
+    from tools.providers.gcp.inventory import GcpInventory
 
 REGION = "eu-west-1"
 GROUP = "checkout-workers"
@@ -144,3 +153,183 @@ class Aws:
         ids = [i["InstanceId"] for i in self.described(name)["Instances"]]
         reservations = self.client("ec2").describe_instances(InstanceIds=ids)["Reservations"]
         return [i for r in reservations for i in r["Instances"]]
+
+
+@pytest.fixture(scope="session")
+def gcp_server() -> Iterator[Gcp]:
+    """The sandbox's Google Cloud on a loopback port, with four months of bills."""
+    import threading
+
+    import uvicorn
+
+    from sandbox.clouds.gcp import build
+    from sandbox.serving import listen, url_of
+
+    listener = listen()
+    cloud = build(today=date(2026, 11, 23), months=4)
+    # A broken connection on request is no news for the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    how = uvicorn.Config(cloud, log_config=None, lifespan="off", date_header=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(how)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield Gcp(url_of(listener), cloud)
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def gcp(gcp_server: Gcp) -> Iterator[Gcp]:
+    """The same, with nothing wrong with it."""
+    yield gcp_server
+    gcp_server.cloud.faults.clear()
+    gcp_server.cloud.calls.clear()
+    gcp_server.cloud.cloud.unreachable = set()
+
+
+@dataclass
+class Gcp:
+    """What a test does on Google's side. `cloud` is the sandbox's application itself."""
+
+    url: str
+    cloud: GcpCloud
+    today: date = date(2026, 11, 23)
+
+    def settings(self, **more: Any) -> Settings:
+        from sandbox.clouds import gcp as fake
+        from sandbox.clouds.gcp_things import PROJECTS
+
+        known = {
+            "gcp_endpoint": self.url,
+            "gcp_projects": PROJECTS,
+            "gcp_token": fake.TOKEN,
+            "gcp_billing_table": fake.BILLING_TABLE,
+            "gcp_metadata_host": self.url.removeprefix("http://"),
+        }
+        return Settings(_env_file=None, **(known | more))
+
+    def connection(self, **more: Any) -> Connection:
+        """The product's own connection, which does not really wait."""
+        from tools.providers.gcp.connection import Connection
+
+        made = Connection.of(self.settings(**more))
+        for door in (*made.services.values(), made.identity.metadata):
+            door.sleep, door.read_seconds = (lambda _: None), 0.3
+            door.pace.sleep = lambda _: None
+        return made
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+    def inventory(self, **more: Any) -> GcpInventory:
+        from tools.providers.gcp.inventory import GcpInventory
+
+        return GcpInventory.of(self.connection(**more), self.now)
+
+    def billing(self, **more: Any) -> GcpBilling:
+        from tools.providers.gcp.billing import GcpBilling
+
+        return GcpBilling.of(self.settings(**more), self.connection(**more), self.now)
+
+    def fails(self, kind: str, action: str, times: int | None = None, **more: object) -> None:
+        from sandbox.faults import fault_of
+
+        self.cloud.faults.add(fault_of({"kind": kind, "action": action, "times": times, **more}, rest=True))
+
+
+@contextmanager
+def served(application: Any) -> Iterator[str]:
+    """An application of the sandbox on a loopback port; gives its address."""
+    import threading
+
+    import uvicorn
+
+    from sandbox.serving import listen, url_of
+
+    listener = listen()
+    # A broken connection on request is no news for the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    how = uvicorn.Config(application, log_config=None, lifespan="off", date_header=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(how)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield url_of(listener)
+    server.should_exit = True
+    thread.join(10)
+
+
+@dataclass
+class RestSide:
+    """What a test does on the side of the sandbox's Azure or Vultr."""
+
+    url: str
+    cloud: RestCloud
+    waits: list[float] = field(default_factory=list)
+    moment: datetime = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    patience: float = 5.0
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def fails(self, kind: str, action: str = "*", times: int | None = None, **more: object) -> None:
+        """From now on, what `action` matches goes wrong."""
+        from sandbox.faults import fault_of
+
+        if kind.startswith("timeout"):
+            self.patience = 0.3
+        self.cloud.faults.add(fault_of({"kind": kind, "action": action, "times": times, **more}, rest=True))
+
+    def hasty(self, *doors: Any) -> None:
+        """The product's doors, which note their waits instead of waiting."""
+        for door in doors:
+            door.sleep, door.read_seconds = self.waits.append, self.patience
+            door.pace.sleep = lambda _: None
+
+    def clean(self) -> None:
+        self.cloud.faults.clear()
+        self.cloud.calls.clear()
+        self.waits.clear()
+        self.patience = 5.0
+        self.moment = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def short_truth(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the story's files of the last four months say; told without the sandbox's clouds."""
+    from sandbox import story
+
+    return story.write(tmp_path_factory.mktemp("short"), today=date(2026, 11, 23), months=4)
+
+
+@pytest.fixture(scope="session")
+def vultr_server() -> Iterator[RestSide]:
+    """The sandbox's Vultr on a loopback port, with four months of bills."""
+    from sandbox.clouds.vultr import build
+
+    cloud = build(today=date(2026, 11, 23), months=4)
+    with served(cloud) as url:
+        yield RestSide(url, cloud)
+
+
+@pytest.fixture
+def vultr(vultr_server: RestSide) -> RestSide:
+    """The same, with nothing wrong with it."""
+    vultr_server.clean()
+    return vultr_server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[RestSide]:
+    """The sandbox's Azure on a loopback port, with four months of bills."""
+    from sandbox.clouds.azure import build
+
+    cloud = build(today=date(2026, 11, 23), months=4)
+    with served(cloud) as url:
+        yield RestSide(url, cloud)
+
+
+@pytest.fixture
+def azure(azure_server: RestSide) -> RestSide:
+    """The same, with nothing wrong with it."""
+    azure_server.clean()
+    return azure_server

@@ -23,7 +23,8 @@ from tools.model.errors import (
     TransientError,
 )
 from tools.providers import registry
-from tools.providers.aws.connection import Connection, our_words, translate
+from tools.providers.aws.connection import Connection
+from tools.providers.aws.refusals import our_words, translate
 from tools.providers.base import HealthSource
 from tools.settings import Settings
 

@@ -64,7 +64,7 @@ def test_capacity_is_never_lost_on_the_way(sandbox_aws: SandboxAws) -> None:
     """While instances are replaced, at least as many serve as are desired; the present ones stay until then."""
     sandbox_aws.control.post("speed", speed=100)
     set_on_demand(sandbox_aws, 50)
-    seen = []
+    seen: list[dict[str, Any]] = []
     while not seen or seen[-1]["spot"] < 10:
         seen.append(sandbox_aws.fleet(FLEET))
     assert min(fleet["on_demand"] + fleet["spot"] for fleet in seen) >= 20

@@ -17,6 +17,7 @@ MONTHS_BACK = 4
 SMALLEST_PROFILE = 0.03
 # A drop to less than this share is an outage, after which the old level is expected back.
 OUTAGE = 0.25
+TRUST = 2.0
 
 
 @dataclass(slots=True)
@@ -212,6 +213,6 @@ def _learn_profile(memory: Memory, now: int) -> None:
     ratio[:, middle] = np.where(known, np.clip(clean[:, middle] / np.maximum(week, TINY), 0, 5), np.nan)
     columns = middle - 7 * np.arange(8)
     seen = Ordered(ratio[:, columns[columns >= 3]])
-    trust = seen.count / (seen.count + 1.0)
+    trust = seen.count**2 / (seen.count**2 + TRUST)
     learned = trust * seen.middle() + (1 - trust)
     memory.profile[:, memory.weekdays[middle]] = np.where(seen.count >= 2, learned, 1.0)

@@ -34,6 +34,8 @@ from tools.store.fact_tables import DETAIL
 from tools.store.loads import LedgerLine
 
 _RECENT = timedelta(days=60)
+# Resources are many: two weeks tell which are dear.
+_RECENT_DETAIL = timedelta(days=14)
 _CLOSE = 60
 
 
@@ -97,12 +99,16 @@ class Costs:
             if whole is None:
                 return ()
             slots = loads.slots(tx, self.tenant)
-            recent = Period(max(whole.start, whole.end - _RECENT), whole.end)
+            back = _RECENT_DETAIL if charges.level_for((dimension,)) == DETAIL else _RECENT
+            recent = Period(max(whole.start, whole.end - back), whole.end)
             query = CostQuery(recent, by=(dimension,))
             rows = [_row(r, query) for r in tx.execute(self._statement(query, slots, ()))]
-            known = tx.execute(charges.known_values(self.tenant, dimension, slots, limit)).scalars().all()
-        rows.sort(key=lambda r: (-(r.cost or 0), r.keys))
-        ranked = dict.fromkeys([*(r.keys[0] for r in rows if r.keys[0]), *known])
+            rows.sort(key=lambda r: (-(r.cost or 0), r.keys))
+            ranked = dict.fromkeys(r.keys[0] for r in rows if r.keys[0])
+            if len(ranked) < limit:
+                # Every series is looked through for these: only when there is room for them.
+                known = tx.execute(charges.known_values(self.tenant, dimension, slots, limit)).scalars().all()
+                ranked |= dict.fromkeys(known)
         return tuple(ranked)[:limit]
 
     def close(self, dimension: str, value: str, limit: int = 5) -> tuple[str, ...]:
@@ -143,12 +149,7 @@ class Costs:
     def currencies(self) -> tuple[str, ...]:
         """Billing currencies, most rows first."""
         with self.database.read() as tx:
-            whole = freshness.span(loads.ledger(tx, self.tenant))
-            if whole is None:
-                return ()
-            query = CostQuery(whole)
-            rows = [_row(r, query) for r in tx.execute(self._statement(query, {}, ()))]
-        return tuple(r.currency for r in sorted(rows, key=lambda r: (-r.raw_rows, r.currency)))
+            return loads.currencies(tx, self.tenant)
 
     def version(self) -> str:
         """Changes with every load that changed anything."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO
@@ -26,6 +26,8 @@ KEY_COLUMNS = (
     ("RegionId", "region_id"),
 )
 LONGEST_YEARS = 11
+LARGEST = Decimal("1e15")
+_USAGE = str(ChargeCategory.USAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,23 @@ class DailyFile:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    day: str
-    cost: str
-    keys: tuple[str, ...]
-    series_id: str
-    category: str
-    currency: str
+    """Places of the columns in a row; -1 for one that the file does not have."""
+
+    day: int
+    cost: int
+    keys: tuple[int, ...]
+    series_id: int
+    category: int
+    currency: int
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Cost by series (and whether it is no usage) and day number; the currency of each series."""
+
+    costs: dict[tuple[str, bool], dict[int, Decimal]] = field(default_factory=dict)
+    currencies: dict[str, str] = field(default_factory=dict)
+    days: dict[str, int] = field(default_factory=dict)
 
 
 def read(path: Path) -> DailyFile:
@@ -56,24 +69,23 @@ def read(path: Path) -> DailyFile:
     A series is `x_SeriesId` when present, otherwise provider, account, service and region. Raises InputError when the
     file cannot be read as such.
     """
-    sums: dict[tuple[str, bool], dict[date, Decimal]] = {}
-    names: dict[str, str] = {}
+    sums = _Sums()
     problems: list[str] = []
     try:
         with _opened(path) as stream:
-            reader = csv.DictReader(stream)
-            columns = _columns(path, reader.fieldnames or [])
+            reader = csv.reader(stream)
+            columns = _columns(path, next(reader, []))
             for number, row in enumerate(reader, start=2):
-                problem = _take(row, columns, sums, names)
+                problem = _take(row, columns, sums) if row else ""
                 if problem:
                     problems.append(f"row {number}: {problem}")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.", fix="Check the path.") from error
     except (UnicodeDecodeError, csv.Error, EOFError) as error:
         raise InputError(f"{path} is not a csv file in UTF-8: {error}.", fix="Export it as csv.") from error
-    if not sums:
+    if not sums.costs:
         raise InputError(f"{path} has no usable row. {'; '.join(problems[:3])}", fix="Check its columns.")
-    return _assembled(path, sums, names, problems)
+    return _assembled(path, sums, problems)
 
 
 def _opened(path: Path) -> IO[str]:
@@ -82,71 +94,68 @@ def _opened(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _columns(path: Path, header: object) -> _Columns:
-    present = {str(name) for name in header} if isinstance(header, list | tuple) else set()
+def _columns(path: Path, header: Sequence[str]) -> _Columns:
+    places = {name: place for place, name in reversed(list(enumerate(header)))}
 
-    def first(choices: tuple[str, ...]) -> str:
-        return next((name for name in choices if name in present), "")
+    def first(*choices: str) -> int:
+        return next((places[name] for name in choices if name in places), -1)
 
-    day, cost = first(DAY_COLUMNS), first(COST_COLUMNS)
-    if not day or not cost:
+    day, cost = first(*DAY_COLUMNS), first(*COST_COLUMNS)
+    if day < 0 or cost < 0:
         wanted = f"a day ({', '.join(DAY_COLUMNS)}) and a cost ({', '.join(COST_COLUMNS)})"
-        raise InputError(f"{path} needs {wanted} column; it has {', '.join(sorted(present)) or 'none'}.")
-    keys = tuple(name for name in map(first, KEY_COLUMNS) if name)
-    series_id = first((SERIES_ID, "series_id"))
-    if not keys and not series_id:
+        raise InputError(f"{path} needs {wanted} column; it has {', '.join(header) or 'none'}.")
+    keys = tuple(place for place in (first(*choices) for choices in KEY_COLUMNS) if place >= 0)
+    series_id = first(SERIES_ID, "series_id")
+    if not keys and series_id < 0:
         raise InputError(f"{path} names no series.", fix=f"Add a column {SERIES_ID}, or ServiceName and the like.")
-    return _Columns(day, cost, keys, series_id, first(("ChargeCategory",)), first(("BillingCurrency", "currency")))
+    return _Columns(day, cost, keys, series_id, first("ChargeCategory"), first("BillingCurrency", "currency"))
 
 
-def _take(
-    row: Mapping[str, str | None],
-    columns: _Columns,
-    sums: dict[tuple[str, bool], dict[date, Decimal]],
-    names: dict[str, str],
-) -> str:
+def _take(row: Sequence[str], columns: _Columns, sums: _Sums) -> str:
     """Add one row to its series; return what is wrong with it, or nothing."""
-    text = (row.get(columns.day) or "").strip()
-    try:
-        day = date.fromisoformat(text[:10])
-    except ValueError:
-        return f'{columns.day} "{text}" is not a day'
-    text = (row.get(columns.cost) or "").strip()
+
+    def cell(place: int) -> str:
+        return row[place].strip() if 0 <= place < len(row) else ""
+
+    text = cell(columns.day)
+    day = sums.days.get(text)
+    if day is None:
+        try:
+            day = sums.days[text] = date.fromisoformat(text[:10]).toordinal()
+        except ValueError:
+            return f'the day "{text}" is not one'
+    text = cell(columns.cost)
     try:
         cost = Decimal(text)
+        usable = -LARGEST < cost < LARGEST  # NaN has no order and raises
     except InvalidOperation:
-        return f'{columns.cost} "{text}" is not a number'
-    if not cost.is_finite() or abs(cost) >= Decimal("1e15"):
-        return f'{columns.cost} "{text}" is not an amount of money'
-    name = (row.get(columns.series_id) or "").strip() if columns.series_id else ""
-    name = name or "|".join((row.get(column) or "").strip() for column in columns.keys)
-    currency = (row.get(columns.currency) or "").strip() if columns.currency else ""
-    known = names.setdefault(name, currency)
+        usable = False
+    if not usable:
+        return f'the cost "{text}" is not an amount of money'
+    name = cell(columns.series_id) or "|".join(cell(place) for place in columns.keys)
+    currency = cell(columns.currency)
+    known = sums.currencies.setdefault(name, currency)
     if known != currency:
         return f"series {name} is in {known} elsewhere and in {currency} here"
-    category = (row.get(columns.category) or "").strip() if columns.category else ""
-    apart = category not in {"", str(ChargeCategory.USAGE)}
-    days = sums.setdefault((name, apart), {})
-    days[day] = EXACT.add(days.get(day, Decimal(0)), cost)
+    apart = cell(columns.category) not in {"", _USAGE}
+    days = sums.costs.setdefault((name, apart), {})
+    days[day] = EXACT.add(days[day], cost) if day in days else cost
     return ""
 
 
-def _assembled(
-    path: Path,
-    sums: dict[tuple[str, bool], dict[date, Decimal]],
-    names: dict[str, str],
-    problems: list[str],
-) -> DailyFile:
-    first = min(min(days) for days in sums.values())
-    last = max(max(days) for days in sums.values())
-    if (last - first).days > 366 * LONGEST_YEARS:
-        raise InputError(f"{path} runs from {first} to {last}: too long to replay.", fix="Cut it to ten years.")
-    span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+def _assembled(path: Path, sums: _Sums, problems: list[str]) -> DailyFile:
+    first = min(min(days) for days in sums.costs.values())
+    last = max(max(days) for days in sums.costs.values())
+    if last - first > 366 * LONGEST_YEARS:
+        span = f"{date.fromordinal(first)} to {date.fromordinal(last)}"
+        raise InputError(f"{path} runs from {span}: too long to replay.", fix="Cut it to ten years.")
     made: dict[bool, list[DailySeries]] = {False: [], True: []}
-    for (name, apart), days in sorted(sums.items()):
-        currency = names[name]
-        values = tuple(days.get(day, Decimal(0)) for day in span)
-        made[apart].append(DailySeries(((SERIES_ID, name),), first, values, currency))
+    nothing = Decimal(0)
+    for name, apart in sorted(sums.costs):
+        days = sums.costs.pop((name, apart))  # large files: the sums go as the series come
+        values = tuple(days.get(day, nothing) for day in range(first, last + 1))
+        keys = ((SERIES_ID, name),)
+        made[apart].append(DailySeries(keys, date.fromordinal(first), values, sums.currencies[name]))
     return DailyFile(tuple(made[False]), tuple(made[True]), tuple(problems))
 
 

@@ -50,7 +50,7 @@ class Tuning:
     uneven_spread: float = 0.45
     burst: float = 2.1
     sustained: float = 1.0
-    drift: float = 1.5
+    drift: float = 2.0
     weekend: float = 1.3
     drift_floor: float = 0.06
     youngest: int = 14  # days of history needed to judge at all

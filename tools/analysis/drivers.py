@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tools.analysis import quantities, slices
+from tools.analysis import slices
 from tools.analysis.numbers import total
 from tools.analysis.words import money
 from tools.model.charge import ChargeCategory
@@ -94,10 +94,12 @@ def _kind(
     """What sort of change it is, as far as the leaves tell."""
     categories = {_value(dimensions, leaf, _CATEGORY) for leaf in leaves if leaf.after != leaf.before}
     named = {name for name, _ in conditions}
+    on_commitment = any(name == _PRICING and _committed(value) for name, value in conditions)
     if categories and categories <= {str(ChargeCategory.CREDIT), str(ChargeCategory.ADJUSTMENT)}:
         return "credit"
     if (
         categories == {str(ChargeCategory.PURCHASE)}
+        or on_commitment
         or named & set(_COMMITMENTS)
         or _moved_commitment(dimensions, leaves)
     ):
@@ -118,10 +120,14 @@ def _moved_commitment(dimensions: Sequence[str], leaves: Sequence[Leaf]) -> bool
         return False
     moves: dict[bool, Decimal] = {True: Decimal(0), False: Decimal(0)}
     for leaf in leaves:
-        committed = _value(dimensions, leaf, _PRICING).lower() in {"committed", "commitment"}
+        committed = _committed(_value(dimensions, leaf, _PRICING))
         moves[committed] += leaf.after - leaf.before
     smaller = min(abs(moves[True]), abs(moves[False]))
     return moves[True] * moves[False] < 0 and smaller * 3 > max(abs(moves[True]), abs(moves[False]))
+
+
+def _committed(pricing: str) -> bool:
+    return pricing.lower() in {"committed", "commitment"}
 
 
 def _value(dimensions: Sequence[str], leaf: Leaf, name: str) -> str:
@@ -143,6 +149,9 @@ def explain(
     Raises InputError when nothing is stored for both periods, CurrencyMismatchError when costs are in several
     currencies and none is chosen.
     """
+    # The quantities need the database's library, which a leaf table in a file does not.
+    from tools.analysis import quantities
+
     names, after, before = _asked(costs, period, against, where, metric, by)
     chosen = currency or _one_currency([*after.totals, *before.totals], period, against)
     sums: dict[tuple[str, ...], list[Decimal]] = {}

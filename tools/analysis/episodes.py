@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tools.analysis.detector import Kind, Verdicts
 from tools.analysis.numbers import total
+from tools.analysis.surprise import GONE_SHARE
 from tools.analysis.words import change, money, named, on
 from tools.model.anomaly import Anomaly
 from tools.model.series import DailySeries
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tools.analysis.numbers import Floats
 
 APART = 3  # alert days closer than this belong together
+WEEKENDS_APART = 7
 LONGEST = 28  # days after which a held level is the new usual one
 RECENT = 3
 SHORT_HISTORY = 45
@@ -48,21 +50,31 @@ def episodes(values: Floats, verdicts: Verdicts, alert: float) -> Iterator[Episo
     down = verdicts.kind == int(Kind.GONE)
     for row in range(len(values)):
         until = -1
-        for first, last in _runs(np.flatnonzero(up[row])):
+        for first, last in _runs(np.flatnonzero(up[row]), verdicts.start.weekday()):
             if first > until:
                 episode = _rise(values[row], verdicts, row, first, last)
                 until = episode.last
                 yield episode
-        for first, last in _runs(np.flatnonzero(down[row])):
-            yield _end(verdicts, row, first, last)
+        for first, last in _runs(np.flatnonzero(down[row]), verdicts.start.weekday()):
+            yield _end(values[row], verdicts, row, first, last)
 
 
-def _runs(columns: Floats) -> Iterator[tuple[int, int]]:
+def _runs(columns: Floats, weekday: int) -> Iterator[tuple[int, int]]:
+    """First and last of the days that belong together; a weekend belongs to the weekend before it."""
     days: list[int] = columns.tolist()
-    breaks = [0, *(n for n in range(1, len(days)) if days[n] - days[n - 1] > APART), len(days)]
+    breaks = [
+        0,
+        *(n for n in range(1, len(days)) if days[n] - days[n - 1] > _reach(days[n], days[n - 1], weekday)),
+        len(days),
+    ]
     for begin, end in pairwise(breaks):
         if begin < end:
             yield days[begin], days[end - 1]
+
+
+def _reach(day: int, before: int, weekday: int) -> int:
+    weekends = all((weekday + n) % 7 >= 5 for n in (day, before))
+    return WEEKENDS_APART if weekends else APART
 
 
 def _rise(values: Floats, verdicts: Verdicts, row: int, first: int, last: int) -> Episode:
@@ -87,12 +99,16 @@ def _rise(values: Floats, verdicts: Verdicts, row: int, first: int, last: int) -
     )
 
 
-def _end(verdicts: Verdicts, row: int, first: int, last: int) -> Episode:
-    """Cost that stopped: it is said after three days, and counted from the first of them."""
+def _end(values: Floats, verdicts: Verdicts, row: int, first: int, last: int) -> Episode:
+    """Cost that stopped: it is said after three days, counted from the first of them, and followed while it lasts."""
     begin = max(0, first - 2)
     level = float(verdicts.expected[row, begin])
     expected = tuple(max(float(v), 0.0) for v in verdicts.expected[row, begin : last + 1])
-    return Episode(row, begin, last, Kind.GONE, expected if any(expected) else (level,) * (last + 1 - begin), 10.0)
+    for column in range(last + 1, min(len(values), begin + LONGEST)):
+        if float(values[column]) >= GONE_SHARE * level:
+            break
+        expected += (expected[column - begin - 7] if column - begin >= 7 else level,)
+    return Episode(row, begin, begin + len(expected) - 1, Kind.GONE, expected, 10.0)
 
 
 def anomaly_id(keys: Iterable[tuple[str, str]], direction: str, started: date, currency: str) -> str:
@@ -101,13 +117,18 @@ def anomaly_id(keys: Iterable[tuple[str, str]], direction: str, started: date, c
     return "an-" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def anomaly(series: DailySeries, episode: Episode, verdicts: Verdicts, *, end: date, usual_day: float) -> Anomaly:
-    """The episode as an Anomaly. `end` is the day after the last judged one, `usual_day` a usual day of all costs."""
+def anomaly(
+    series: DailySeries, episode: Episode, verdicts: Verdicts, *, end: date, usual_day: float, unit: float = 1.0
+) -> Anomaly:
+    """The episode as an Anomaly. `end` is the day after the last judged one, `usual_day` a usual day of all costs.
+
+    Amounts of the verdicts are in units of `unit`, those of the series and of the result are not.
+    """
     started = verdicts.start + timedelta(days=episode.first)
     offset = (started - series.start).days
     days = episode.last - episode.first + 1
     actual = total(series.values[max(offset, 0) : offset + days])
-    expected = Decimal(sum(episode.expected)).quantize(CENT)
+    expected = Decimal(sum(episode.expected) * unit).quantize(CENT)
     direction = "down" if episode.kind is Kind.GONE else "up"
     last_day = started + timedelta(days=days - 1)
     is_open = (end - last_day).days <= RECENT and days < LONGEST
@@ -121,18 +142,14 @@ def anomaly(series: DailySeries, episode: Episode, verdicts: Verdicts, *, end: d
         expected=expected,
         currency=series.currency,
         score=Decimal(episode.score).quantize(Decimal("0.01")),
-        severity=_severity(float(actual - expected) / days, usual_day, direction),
+        severity=_severity(float(actual - expected) / unit / days, usual_day, direction),
         status="open" if is_open else "resolved",
         why="",
     )
-    young = episode.first - _first_cost(series, verdicts.start) < SHORT_HISTORY
-    band = Decimal(float(verdicts.band[episode.row, episode.first])).quantize(CENT)
+    memory = verdicts.memory
+    young = (started - memory.start).days - int(memory.first[episode.row]) < SHORT_HISTORY
+    band = Decimal(float(verdicts.band[episode.row, episode.first]) * unit).quantize(CENT)
     return replace(found, why=_why(found, episode, band, young=young and episode.kind is not Kind.NEW))
-
-
-def _first_cost(series: DailySeries, start: date) -> int:
-    first = next((n for n, value in enumerate(series.values) if value), 0)
-    return (series.start - start).days + first
 
 
 def _severity(per_day: float, usual_day: float, direction: str) -> str:

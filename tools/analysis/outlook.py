@@ -89,7 +89,7 @@ def weekday_profile(plain: Floats, weekdays: Floats) -> Floats:
     for weekday in range(7):
         which = ratio[:, days == weekday]
         if which.shape[1] >= 2:
-            trust = which.shape[1] / (which.shape[1] + 1.0)
+            trust = which.shape[1] ** 2 / (which.shape[1] ** 2 + 2.0)
             profile[:, weekday] = trust * np.median(which, axis=1) + (1 - trust)
     profile = np.maximum(profile, 0.02)
     return np.asarray(profile / profile.mean(axis=1, keepdims=True))

@@ -71,7 +71,9 @@ def search(codes: Floats, before: Floats, after: Floats, rules: Rules | None = N
     total = float(np.abs(after - before).sum())
     if total <= 0 or not codes.shape[1]:
         return ()
-    leaves = _Leaves(before.astype(float), after.astype(float), np.ones(len(before), dtype=bool))
+    # Credits are negative: with its sign turned, a credit that ends is a leaf that ends.
+    sign = np.sign(np.where(np.abs(before) > TINY, before, after)).astype(float)
+    leaves = _Leaves(before * sign, after * sign, np.ones(len(before), dtype=bool))
     cuboids = tuple(_cuboids(codes))
     found: list[Slice] = []
     while len(found) < rules.most:

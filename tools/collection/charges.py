@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tools.collection import levels
+from tools.collection.memory import Memory
 from tools.collection.problems import LISTED
-from tools.collection.worker import Message, Progress, Worker, rollup
+from tools.collection.worker import Message, Progress, Worker, listed, rollup
 from tools.model.charge import Partition
 from tools.model.errors import OptiInfraError
 from tools.model.load import Check, Load, LoadStatus, Problem, Totals
-from tools.providers.focus.files import find
+from tools.providers.focus.files import FocusFile, digest, find
 from tools.store import charge_writing, loads
 from tools.store.charge_writing import Rolled
 from tools.store.database import Database
@@ -24,19 +25,18 @@ from tools.store.loads import LedgerLine, Standing
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One partition that the files hold; None when the rows do not say to which they belong."""
+    """One partition that the files hold; None when the rows do not say to which they belong.
 
+    `files` are the numbers of its files in the order of reading, `problems` how many rows have one.
+    """
+
+    number: int
     partition: Partition | None
     rows: int
     rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What is wrong with the rows of one partition."""
-
-    problems: tuple[Problem, ...]
-    total: int
+    problems: int = 0
+    files: tuple[int, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 def ingest(
@@ -56,32 +56,47 @@ def ingest(
     be read at all; rows that cannot be read are left out and told in `Load.problems`. `provider` names rows
     without one, and leaves out rows of others.
     """
-    files = find(paths)
+    files = {file: digest(file) for file in find(paths)}
     if not files:
         return ()
-    with rollup(files, tag_keys, provider, progress) as worker:
-        message = worker.hear("found")
-        found = [_found(p) for p in message["partitions"]]
-        with database.read() as tx:
-            standing = loads.ledger(tx, tenant)
-        kept = _keep_detail(found, standing, detail_months)
-        ingestion = _Ingestion(database, tenant, tag_keys, now, tuple(message["versions"]))
-        done = []
-        for number, one in enumerate(found):
-            if progress is not None:
-                progress(f"storing {one.partition or 'rejected rows'}", number, len(found))
-            done.append(ingestion.one(worker, one, detail=one.partition in kept))
-    for line in standing:
-        ingestion.give_up_detail(line, kept)
-    return _with_notes(tuple(done), message["notes"])
+    with database.read() as tx:
+        memory = Memory.of(tx, tenant, tag_keys, provider)
+    kept = _keep_detail([], memory.standing, detail_months)
+    settled = memory.settled(files, kept)
+    reading = [file for file in files if file not in settled]
+    done: list[Load] = []
+    if reading:
+        ingestion = _Ingestion(database, tenant, tag_keys, detail_months, now, progress)
+        done += ingestion.read(reading, files, memory, settled, provider)
+    read = {load.partition for load in done}
+    lines = [line for line in memory.lines_of(settled, files) if line.partition not in read]
+    with database.begin() as tx:
+        loads.seen_unchanged(tx, tenant, [line.id for line in lines], now=now())
+        done += loads.standing_loads(tx, tenant, lines)
+    return tuple(sorted(done, key=_order))
 
 
-def _found(told: dict[str, Any]) -> _Found:
+def _order(load: Load) -> tuple[bool, str, str, str]:
+    where = load.partition
+    if where is None:
+        return True, "", "", ""
+    return False, where.provider, where.billing_account_id, where.billing_period.isoformat()
+
+
+def _found(number: int, told: dict[str, Any]) -> _Found:
     period = told["billing_period"]
     partition = None
     if period is not None and told["provider"] and told["billing_account_id"]:
         partition = Partition(told["provider"], told["billing_account_id"], date.fromisoformat(period))
-    return _Found(partition, told["rows"], told["rejected"])
+    return _Found(
+        number,
+        partition,
+        told["rows"],
+        told["rejected"],
+        told["problems"],
+        tuple(told["files"]),
+        tuple(told["versions"]),
+    )
 
 
 def _keep_detail(found: Sequence[_Found], standing: Sequence[LedgerLine], months: int) -> frozenset[Partition]:
@@ -100,35 +115,80 @@ class _Ingestion:
     database: Database
     tenant: str
     tag_keys: tuple[str, ...]
+    detail_months: int
     now: Callable[[], datetime]
-    versions: tuple[str, ...]
+    progress: Progress | None
 
-    def one(self, worker: Worker, found: _Found, *, detail: bool) -> Load:
-        told = _problems(worker.hear("problems"))
-        refusal = _refusal(found)
-        worker.tell(roll=not refusal, detail=detail)
-        if refusal or found.partition is None:
-            return _load(found, told, LoadStatus.REFUSED, reason=refusal, versions=self.versions)
-        rolled = worker.hear("rolled")
-        load = self._store(found.partition, found, told, rolled)
-        worker.tell(next=True)
-        return load
+    def read(
+        self,
+        reading: Sequence[FocusFile],
+        digests: Mapping[FocusFile, str],
+        memory: Memory,
+        settled: frozenset[FocusFile],
+        provider: str | None,
+    ) -> tuple[Load, ...]:
+        """Read files, and with them those settled ones whose partitions have changed."""
+        order = list(reading)
+        with rollup(order, self.tag_keys, provider, self.progress) as worker:
+            while True:
+                message = worker.hear("found")
+                found = [_found(n, p) for n, p in enumerate(message["partitions"])]
+                touched = {f.partition for f in found if f.partition is not None}
+                more = [f for f in memory.files_of(touched, settled, digests) if f not in order]
+                if not more:
+                    break
+                order += more
+                worker.tell(files=listed(more))
+            clean = _clean_files(found, message["notes"], [f.name for f in order])
+            names = [memory.name(digests[f]) for f in order]
+            made_of = {f.number: [names[n] for n in f.files] if all(n in clean for n in f.files) else [] for f in found}
+            done = self._take_over(worker, found, made_of)
+        kept = _keep_detail(found, memory.standing, self.detail_months)
+        for line in memory.standing:
+            self._give_up_detail(line, kept)
+        return _with_notes(done, message["notes"])
 
-    def _store(self, partition: Partition, found: _Found, told: _Told, rolled: Message) -> Load:
+    def _take_over(
+        self, worker: Worker, found: Sequence[_Found], made_of: Mapping[int, Sequence[str]]
+    ) -> tuple[Load, ...]:
+        wanted = {f.number: f.partition for f in found if f.partition is not None and not _refusal(f)}
+        with self.database.begin() as tx:
+            ids = loads.reserve(tx, self.tenant, list(wanted.values()))
+            standing = loads.ledger(tx, self.tenant)
+        kept = _keep_detail(found, standing, self.detail_months)
+        worker.tell(
+            roll=[{"number": n, "load_id": ids[p], "detail": p in kept} for n, p in wanted.items()], tenant=self.tenant
+        )
+        done = []
+        for one in (f for f in found if f.number not in wanted):
+            told = _problems(worker.hear("left"), one)
+            done.append(_load(one, told, LoadStatus.REFUSED, reason=_refusal(one)))
+            worker.tell(next=True)
+        for number, partition in wanted.items():
+            if self.progress is not None:
+                self.progress(f"storing {partition}", number, len(found))
+            rolled = worker.hear("rolled")
+            done.append(self._store(partition, found[number], rolled, made_of[number]))
+            worker.tell(next=True)
+        return tuple(done)
+
+    def _store(self, partition: Partition, found: _Found, rolled: Message, made_of: Sequence[str]) -> Load:
+        told = _problems(rolled, found)
         totals = tuple(_totals(*t) for t in rolled["totals"])
         checks = tuple(Check(**c) for c in rolled["checks"])
         moment = self.now()
         with self.database.begin() as tx:
             before = loads.lock(tx, self.tenant, partition)
+            loads.made_of(tx, self.tenant, before.id, made_of)
             if _same(before, rolled, self.tag_keys):
-                loads.seen_unchanged(tx, self.tenant, before, now=moment)
-                return _load(found, told, LoadStatus.UNCHANGED, totals, checks, versions=self.versions)
+                loads.seen_unchanged(tx, self.tenant, [before.id], now=moment)
+                return _load(found, told, LoadStatus.UNCHANGED, totals, checks)
             slots = loads.assign_slots(tx, self.tenant, self.tag_keys)
             charge_writing.replace(tx, self.tenant, before, _files(rolled, self.tag_keys, slots))
             days = (date.fromisoformat(rolled["first_day"]), date.fromisoformat(rolled["last_day"]))
             self._verify(charge_writing.added_up(tx, self.tenant, before.id, days), totals, partition, rolled)
             status = LoadStatus.REPLACED if before.fingerprint else LoadStatus.LOADED
-            load = _load(found, told, status, totals, checks, before=before, at=moment, versions=self.versions)
+            load = _load(found, told, status, totals, checks, before=before, at=moment)
             loads.record(
                 tx,
                 self.tenant,
@@ -154,7 +214,7 @@ class _Ingestion:
                 fix="Report this with the file: it is a fault of this program.",
             )
 
-    def give_up_detail(self, line: LedgerLine, kept: frozenset[Partition]) -> None:
+    def _give_up_detail(self, line: LedgerLine, kept: frozenset[Partition]) -> None:
         """Newer periods have come: cost per resource of this one is not kept any longer."""
         if not line.has_detail or line.partition in kept:
             return
@@ -212,13 +272,20 @@ def _totals(
     )
 
 
-def _problems(told: Message) -> _Told:
-    return _Told(tuple(Problem(**p) for p in told["problems"]), told["total"])
+def _clean_files(found: Sequence[_Found], notes: dict[str, Any], names: Sequence[str]) -> frozenset[int]:
+    """Numbers of the files of which there is nothing to tell: they need not be read again."""
+    told = {p["file"] for p in (*notes["notes"], *notes["unreadable"])}
+    dirty = {n for f in found if f.problems or _refusal(f) for n in f.files}
+    return frozenset(n for n, name in enumerate(names) if n not in dirty and name not in told)
+
+
+def _problems(told: Message, found: _Found) -> tuple[tuple[Problem, ...], int]:
+    return tuple(Problem(**p) for p in told["problems"]), found.problems
 
 
 def _load(
     found: _Found,
-    told: _Told,
+    told: tuple[tuple[Problem, ...], int],
     status: LoadStatus,
     totals: tuple[Totals, ...] = (),
     checks: tuple[Check, ...] = (),
@@ -226,7 +293,6 @@ def _load(
     before: Standing | None = None,
     at: datetime | None = None,
     reason: str = "",
-    versions: tuple[str, ...] = (),
 ) -> Load:
     return Load(
         partition=found.partition,
@@ -236,10 +302,10 @@ def _load(
         rejected=found.rejected + (found.rows if status is LoadStatus.REFUSED else 0),
         totals=totals,
         differences=loads.differences(before.totals, totals) if before and status is LoadStatus.REPLACED else (),
-        problems=told.problems,
-        problems_total=told.total,
+        problems=told[0],
+        problems_total=told[1],
         checks=checks,
-        focus_versions=versions,
+        focus_versions=found.versions,
         loaded_at=at,
         reason=reason,
     )
@@ -250,8 +316,8 @@ def _with_notes(done: tuple[Load, ...], told: dict[str, Any]) -> tuple[Load, ...
     notes = tuple(Problem(**n) for n in told["notes"])
     if told["unreadable_rows"]:
         unreadable = tuple(Problem(**p) for p in told["unreadable"])
-        lost = _Told(unreadable, told["unreadable_rows"])
-        found = _Found(None, 0, told["unreadable_rows"])
+        found = _Found(-1, None, 0, told["unreadable_rows"])
+        lost = (unreadable, told["unreadable_rows"])
         done = (*done, _load(found, lost, LoadStatus.REFUSED, reason="These rows are not UTF-8 text."))
     if not notes or not done:
         return done

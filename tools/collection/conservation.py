@@ -1,58 +1,53 @@
 """Conservation: laws that complete FOCUS data obeys, and what to say of a partition that does not obey one."""
 
-# ruff: noqa: S608 - table names are ours
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from tools.model.load import Check
 from tools.model.money import plain
-from tools.providers.focus.reading import STAGE
 
 # Each law: its name, the query over the rolled-up partition ("fine") that finds what breaks it, and its sentence.
 _BALANCE = """
-    SELECT currency, CAST(sum(billed) AS VARCHAR), CAST(sum(effective) AS VARCHAR) FROM fine GROUP BY currency
-    HAVING sum(billed) <> sum(effective) ORDER BY currency"""
+    SELECT part, currency, CAST(sum(billed) AS VARCHAR), CAST(sum(effective) AS VARCHAR) FROM fine GROUP BY part, currency
+    HAVING sum(billed) <> sum(effective) ORDER BY part, currency"""
 _COMMITMENTS = """
-    SELECT commitment_discount_id,
+    SELECT part, commitment_discount_id,
         CAST(sum(CASE WHEN charge_category = 'Purchase' THEN billed ELSE 0 END) AS VARCHAR),
         CAST(sum(CASE WHEN charge_category = 'Usage' THEN effective ELSE 0 END) AS VARCHAR)
-    FROM fine WHERE commitment_discount_id <> '' GROUP BY commitment_discount_id
+    FROM fine WHERE commitment_discount_id <> '' GROUP BY part, commitment_discount_id
     HAVING count(*) FILTER (charge_category = 'Purchase') > 0 AND count(*) FILTER (charge_category = 'Usage') > 0
         AND sum(CASE WHEN charge_category = 'Purchase' THEN billed ELSE 0 END)
             <> sum(CASE WHEN charge_category = 'Usage' THEN effective ELSE 0 END)
-    ORDER BY 1 LIMIT 20"""
+    ORDER BY 1, 2"""
 _CATEGORIES = """
-    SELECT service_name, string_agg(DISTINCT service_category, ', ' ORDER BY service_category) FROM fine
-    WHERE service_name <> '' GROUP BY service_name HAVING count(DISTINCT service_category) > 1 ORDER BY 1 LIMIT 20"""
+    SELECT part, service_name, string_agg(DISTINCT service_category, ', ' ORDER BY service_category) FROM fine
+    WHERE service_name <> '' GROUP BY part, service_name
+    HAVING count(DISTINCT service_category) > 1 ORDER BY 1, 2"""
 _NEGATIVE = """
-    SELECT service_name, CAST(sum(billed) AS VARCHAR) FROM fine
+    SELECT part, service_name, CAST(sum(billed) AS VARCHAR) FROM fine
     WHERE charge_category IN ('Usage', 'Tax') AND charge_class <> 'Correction' AND billed < 0
-    GROUP BY service_name ORDER BY 1 LIMIT 20"""
-PRICES = f"""
-    SELECT count(*) FROM {STAGE} WHERE bad IS NULL AND price_off AND {STAGE}.provider = ?
-    AND {STAGE}.billing_account_id = ? AND billing_period = ?"""
-
-Ask = Callable[[str], Sequence[tuple[str, ...]]]
+    GROUP BY part, service_name ORDER BY 1, 2"""
+_MOST = 20  # of one law and partition; more of the same teach nothing
+Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 
 
-def check(ask: Ask, price_mismatches: int) -> tuple[Check, ...]:
-    """Every law that the partition breaks. `ask` runs a query on the rolled-up partition."""
-    found = [_balance(*row) for row in ask(_BALANCE)]
-    found += [_commitment(*row) for row in ask(_COMMITMENTS)]
-    found += [
-        Check("one category per service", f"{name} is in several categories: {categories}.")
-        for name, categories in ask(_CATEGORIES)
-    ]
-    found += [
-        Check("no negative usage", f"{name or 'A service without name'} has negative billed usage of {_exact(amount)}.")
-        for name, amount in ask(_NEGATIVE)
-    ]
-    if price_mismatches:
-        detail = f"{price_mismatches} rows have a list cost that is not list unit price times pricing quantity."
-        found.append(Check("list cost is price times quantity", detail))
-    return tuple(found)
+def check(ask: Ask, price_mismatches: Mapping[int, int]) -> dict[int, list[Check]]:
+    """Every law that the partitions of a batch break, by partition. `ask` runs a query on what was rolled up."""
+    found: dict[int, list[Check]] = defaultdict(list)
+    for query, sentence in _LAWS:
+        told: Counter[int] = Counter()
+        for part, *figures in ask(query):
+            told[part] += 1
+            if told[part] <= _MOST:
+                found[part].append(sentence(*figures))
+    for part, rows in price_mismatches.items():
+        detail = f"{rows} rows have a list cost that is not list unit price times pricing quantity."
+        found[part].append(Check("list cost is price times quantity", detail))
+    return found
 
 
 def _exact(amount: str) -> str:
@@ -72,3 +67,20 @@ def _commitment(commitment: str, bought: str, used: str) -> Check:
         "a commitment's purchase equals what it covers",
         f"{commitment}: bought for {_exact(bought)}, used and unused add up to {_exact(used)}.",
     )
+
+
+def _category(service: str, categories: str) -> Check:
+    return Check("one category per service", f"{service} is in several categories: {categories}.")
+
+
+def _negative(service: str, amount: str) -> Check:
+    name = service or "A service without name"
+    return Check("no negative usage", f"{name} has negative billed usage of {_exact(amount)}.")
+
+
+_LAWS: tuple[tuple[str, Callable[..., Check]], ...] = (
+    (_BALANCE, _balance),
+    (_COMMITMENTS, _commitment),
+    (_CATEGORIES, _category),
+    (_NEGATIVE, _negative),
+)

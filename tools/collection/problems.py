@@ -52,17 +52,17 @@ class Notes:
         return {"notes": self._whole, "unreadable": listed[:LISTED], "unreadable_rows": rows}
 
     def rows(
-        self, rejected: Sequence[tuple[int, int, str]], tagless: Sequence[tuple[int, int, str]]
+        self, rejected: Sequence[tuple[int, int, str, int]], tagless: Sequence[tuple[int, int, str, int]]
     ) -> list[dict[str, object]]:
-        """Rejected rows, then rows that were loaded without their tags; cut at the limit."""
+        """Rejected rows (file, row, mark, how many like it), then rows loaded without their tags; cut at the limit."""
         listed = []
-        for file, row, bad in rejected:
+        for file, row, bad, like in rejected:
             name = self.names[file]
             column, sentence = why(bad)
             # Rows that could not be read at all are not numbered by the reader: move past them.
-            listed.append(_note(name, self._place(name, row), column, sentence, rejected=True))
-        for file, row, text in tagless:
-            sentence = f'the tags cannot be read, the row counts as untagged: "{text}"'
+            listed.append(_note(name, self._place(name, row), column, sentence + _like(like), rejected=True))
+        for file, row, text, like in tagless:
+            sentence = f'the tags cannot be read, the row counts as untagged: "{text}"{_like(like)}'
             listed.append(_note(self.names[file], self._place(self.names[file], row), "Tags", sentence, rejected=False))
         return listed[:LISTED]
 
@@ -72,6 +72,10 @@ class Notes:
                 break
             row += 1
         return row
+
+
+def _like(rows: int) -> str:
+    return f" ({rows} rows like it)" if rows > 1 else ""
 
 
 def _note(file: str, row: int, column: str, problem: str, *, rejected: bool) -> dict[str, object]:

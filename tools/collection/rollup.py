@@ -1,266 +1,116 @@
-"""Roll-up: the child process that reads FOCUS files with DuckDB and rolls them up, one partition at a time."""
+"""Roll-up: the child process that rolls staged FOCUS rows up with DuckDB, one partition at a time."""
 
-# ruff: noqa: S608 - table names are ours
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from tools.collection import conservation, levels
-from tools.collection.problems import LISTED, Notes
+from tools.collection.staging import Staging
 from tools.model.errors import InputError, OptiInfraError
-from tools.providers.focus import columns, files, reading, tags
 from tools.providers.focus.files import FocusFile
-from tools.providers.focus.reading import STAGE
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 PREFIX = "optiinfra-rollup-"
-MEMORY = "150MB"
 _STALE_SECONDS = 86400
-_TAG_BATCH = 10_000
-_PER_LEVEL = 5_000_000
-_MOST_BROKEN = 50
+_CHUNK = 1 << 20
+_AT_ONCE = 50_000
 
 
-class Rollup:
-    """Stages files, then rolls partitions up into csv files in `folder`."""
-
-    def __init__(self, folder: Path, tag_keys: tuple[str, ...], provider: str | None) -> None:
-        import duckdb
-
-        self.folder = folder
-        self.tag_keys = tag_keys
-        self.provider = reading.provider_name(provider) if provider else None
-        self.notes = Notes()
-        self.versions: set[str] = set()
-        self._errors = duckdb.Error
-        self.db: DuckDBPyConnection = duckdb.connect(str(folder / "stage.duckdb"))
-        for setting in (
-            f"memory_limit = '{MEMORY}'",
-            "threads = 1",
-            "TimeZone = 'UTC'",
-            f"temp_directory = '{folder}'",
-            "enable_progress_bar = false",
-            "autoinstall_known_extensions = false",
-        ):
-            self.db.execute(f"SET {setting}")
-        for statement in (*reading.MACROS, reading.CREATE_STAGE):
-            self.db.execute(statement)
-
-    def stage(self, number: int, file: FocusFile) -> None:
-        """Read one file whole; raise InputError when it cannot be read."""
-        # The link has a name without glob characters, which DuckDB would expand.
-        alias = self.folder / f"file-{number}"
-        alias.symlink_to(file.path.resolve())
-        linked = replace(file, path=alias)
-        with self._told(file):
-            names, types = self._columns(file, linked)
-            layout = columns.recognise(file.name, names)
-            _check_types(file, layout, types)
-            self.db.execute(reading.insert(number, linked, layout, types, self.provider))
-            self._check_lines(file)
-        self.versions.add(layout.version)
-        self.notes.file(file.name, layout)
-        self._check_dates(number, file)
-
-    def _columns(self, file: FocusFile, linked: FocusFile) -> tuple[list[str], list[str]]:
-        if file.kind != "parquet":
-            names, _ = files.header(file)
-            return names, ["VARCHAR"] * len(names)
-        found = self.db.execute(f"DESCRIBE SELECT * FROM read_parquet('{linked.path}')").fetchall()
-        return [str(f[0]) for f in found], [str(f[1]) for f in found]
-
-    def _check_lines(self, file: FocusFile) -> None:
-        """Lines that DuckDB could not take apart: those of other encodings are counted, others make the file unusable."""
-        if file.kind == "parquet":
-            return
-        broken = self.db.execute(
-            "SELECT line, error_type FROM reject_errors WHERE error_type <> 'INVALID ENCODING' ORDER BY line LIMIT 1"
-        ).fetchone()
-        if broken is not None:
-            raise InputError(
-                f"Line {broken[0]} of {file.name} has a quote that is never closed, or is longer than 2 MB.",
-                fix="Export the file again.",
-            )
-        lines = self.db.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line").fetchall()
-        self.notes.unreadable(file.name, [int(line[0]) - 1 for line in lines])
-        self.db.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-
-    def _check_dates(self, number: int, file: FocusFile) -> None:
-        # A quote that stays open swallows the lines after it: a row too short, with line ends inside a value.
-        everything = ", ".join(("provider", "billing_account_id", "currency", *reading.TEXTS))
-        broken = self.db.execute(
-            f"SELECT 1 FROM {STAGE} WHERE file = ? AND bad LIKE '{reading.SEPARATOR}short' "
-            f"AND contains(concat({everything}), chr(10)) LIMIT 1",
-            [number],
-        ).fetchone()
-        if broken is not None:
-            raise InputError(f"{file.name} has a quote that is never closed.", fix="Export the file again.")
-        guessed = self.db.execute(reading.AMBIGUOUS, [number]).fetchone()
-        if guessed is not None and guessed[0]:
-            raise InputError(
-                f"The dates of {file.name} can be read in two ways: as month/day/year, {guessed[0]} billing periods "
-                "would not begin on the first of a month.",
-                fix="Export it again with dates such as 2026-11-01.",
-            )
-
-    @contextmanager
-    def _told(self, file: FocusFile) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            raise _sentence(file, str(error)) from error
-
-    def leave_out_others(self) -> None:
-        """Drop rows of other providers than the one that was asked for."""
-        if self.provider is None:
-            return
-        others = self.db.execute(
-            f"SELECT provider, count(*) FROM {STAGE} WHERE provider <> ? AND provider <> '' GROUP BY 1 ORDER BY 1",
-            [self.provider],
-        ).fetchall()
-        self.db.execute(f"DELETE FROM {STAGE} WHERE provider <> ? AND provider <> ''", [self.provider])
-        for name, rows in others:
-            self.notes.left_out(str(name), int(rows))
-        if not self._one(f"SELECT count(*) FROM {STAGE}"):
-            known = ", ".join(str(name) for name, _ in others)
-            raise InputError(f"There are no rows of {self.provider}; the files hold {known}.", fix="Check --provider.")
-
-    def read_tags(self) -> None:
-        """Make the map from tag text to the values of the configured keys; each text is parsed once."""
-        slots = levels.tag_columns(len(self.tag_keys))
-        spelled = "".join(f", {t} VARCHAR" for t in slots)
-        self.db.execute(f"CREATE TABLE tag_map (text VARCHAR, readable BOOLEAN{spelled})")
-        path = self.folder / "tags.csv"
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
-            cursor = self.db.execute(f"SELECT DISTINCT tags FROM {STAGE} WHERE tags <> ''")
-            while batch := cursor.fetchmany(_TAG_BATCH):
-                for (text,) in batch:
-                    pairs = tags.read(text)
-                    writer.writerow([text, pairs is not None, *tags.pick(pairs or {}, self.tag_keys)])
-        self.db.execute(f"COPY tag_map FROM '{path}' (FORMAT csv, HEADER false, NULLSTR '\x01', AUTO_DETECT false)")
-        path.unlink()
-
-    def partitions(self) -> list[dict[str, object]]:
-        """What the files hold: one entry per (provider, billing account, billing period), rejected rows counted."""
-        broken = f"SELECT provider, billing_account_id, billing_period FROM {STAGE} GROUP BY ALL HAVING bool_and(bad IS NOT NULL)"
-        if self._one(f"SELECT count(*) FROM ({broken})") > _MOST_BROKEN:
-            # A column of damaged ids would make a partition of each row.
-            self.db.execute(
-                f"UPDATE {STAGE} SET provider = NULL, billing_account_id = NULL, billing_period = NULL "
-                f"WHERE (provider, billing_account_id, coalesce(billing_period, DATE '1900-01-01')) IN "
-                f"(SELECT provider, billing_account_id, coalesce(billing_period, DATE '1900-01-01') FROM ({broken}))"
-            )
-        found = self.db.execute(
-            "SELECT provider, billing_account_id, billing_period, count(*) FILTER (bad IS NULL), "
-            f"count(*) FILTER (bad IS NOT NULL) FROM {STAGE} GROUP BY ALL ORDER BY 1, 2, 3"
-        ).fetchall()
-        return [
-            {
-                "provider": provider,
-                "billing_account_id": account,
-                "billing_period": None if period is None else period.isoformat(),
-                "rows": good,
-                "rejected": bad,
-            }
-            for provider, account, period, good, bad in found
-        ]
-
-    def problems(self, key: tuple[object, ...]) -> tuple[list[dict[str, object]], int]:
-        """Rejected rows of a partition (the first of them) and tag texts that cannot be read; and how many in all."""
-        where = "provider IS NOT DISTINCT FROM ? AND billing_account_id IS NOT DISTINCT FROM ? AND billing_period IS NOT DISTINCT FROM ?"
-        rejected = self.db.execute(
-            f"SELECT file, row, bad FROM {STAGE} WHERE bad IS NOT NULL AND {where} ORDER BY file, row LIMIT {LISTED}",
-            key,
-        ).fetchall()
-        untagged = f"FROM {STAGE} JOIN tag_map ON tag_map.text = tags WHERE NOT readable AND bad IS NULL AND {where}"
-        tagless = self.db.execute(
-            f"SELECT file, row, left(tags, 60) {untagged} ORDER BY 1, 2 LIMIT {LISTED}", key
-        ).fetchall()
-        total = self._one(f"SELECT count(*) FROM {STAGE} WHERE bad IS NOT NULL AND {where}", key)
-        total += self._one(f"SELECT count(*) {untagged}", key)
-        return self.notes.rows(rejected, tagless), total
-
-    def roll(self, key: tuple[object, ...], *, detail: bool) -> dict[str, object]:
-        """Roll one partition up into two csv files; gives their paths, fingerprints, control totals and checks."""
-        count = len(self.tag_keys)
-        self.db.execute(levels.finest(count, detail=detail), key)
-        tables = {3: "fine", 2: "level_2", 1: "level_1"} if detail else {2: "fine", 1: "level_1"}
+def roll(staging: Staging, batch: int, members: list[dict[str, Any]]) -> dict[int, dict[str, object]]:
+    """Roll one batch of partitions up into csv files; gives, per partition, their paths, fingerprints, days,
+    control totals and checks. `members` are what `Staging.partitions` told of them.
+    """
+    count, ask = len(staging.tag_keys), _asking(staging)
+    files = [n for m in members for n in m["files"]]
+    scope = (batch, min(files), max(files))
+    detail = bool(staging.number_of("SELECT count(*) FROM part WHERE batch = ? AND detail", [batch]))
+    tables = {3: "fine", 2: "level_2", 1: "level_1"} if detail else {2: "fine", 1: "level_1"}
+    # Days do not touch each other: what is added up at once stays small however large a partition is.
+    for number, days in enumerate(_spans(ask(levels.STAGED_DAYS, scope))):
+        more = number > 0
+        staging.db.execute(levels.finest(count, more=more), (*scope, *days))
         if detail:
-            self.db.execute(levels.roll("fine", "level_2", levels.dims_of(2, count)))
-        self.db.execute(levels.roll(tables[2], "level_1", levels.dims_of(1, count)))
-        written = {level: self._write(level, table, count) for level, table in sorted(tables.items())}
-        first, last = self.db.execute("SELECT min(day), max(day) FROM fine").fetchall()[0]
-        prices = self._one(conservation.PRICES, key)
-        checks = conservation.check(lambda query: self.db.execute(query).fetchall(), prices)
-        totals = self.db.execute(levels.CONTROL, key).fetchall()
-        return {
-            "series": [str(folder / "series.csv") for folder, _ in written.values()],
-            "facts": [str(folder / "facts.csv") for folder, _ in written.values()],
-            "fingerprint": written[2][1],
-            "detail_fingerprint": written[3][1] if detail else "",
+            staging.db.execute(levels.roll("fine", "level_2", levels.dims_of(2, count), more=more), days)
+        staging.db.execute(levels.roll(tables[2], "level_1", levels.dims_of(1, count), more=more), days)
+    folders = [_write(staging, level, table, count) for level, table in sorted(tables.items())]
+    checks = conservation.check(ask, dict(ask(levels.PRICES, scope)))
+    totals: dict[int, list[object]] = {}
+    for part, *total in ask(levels.CONTROL, scope):
+        totals.setdefault(part, []).append(total)
+    return {
+        part: {
+            **_written(folders, part),
             "first_day": first.isoformat(),
             "last_day": last.isoformat(),
-            "totals": totals,
-            "checks": [asdict(c) for c in checks],
+            "totals": totals[part],
+            "checks": [asdict(c) for c in checks.get(part, ())],
         }
-
-    def _write(self, level: int, table: str, count: int) -> tuple[Path, str]:
-        dims, every = levels.dims_of(level, count), levels.dims_of(3, count)
-        folder = self.folder / f"level-{level}"
-        folder.mkdir(exist_ok=True)
-        # A load's ids have 24 bits (tools/store/fact_tables.py): room for three levels.
-        self.db.execute(levels.number(table, dims, (level - 1) * _PER_LEVEL))
-        if self._one("SELECT count(*) FROM numbered") >= _PER_LEVEL:
-            raise InputError(
-                "One billing period has more than 5 million combinations of dimensions.",
-                fix="Configure fewer tag keys (OPTIINFRA_TAG_KEYS).",
-            )
-        self.db.execute(levels.write_series(level, dims, every, str(folder / "series.csv")))
-        self.db.execute(levels.write_facts(level, table, dims, str(folder / "facts.csv")))
-        return folder, "" if level == 1 else self._fingerprint(table, dims)
-
-    def _fingerprint(self, table: str, dims: tuple[str, ...]) -> str:
-        rows, lower, upper = self.db.execute(levels.fingerprint(table, dims)).fetchall()[0]
-        return f"{rows}:{int(lower) % 2**96:x}:{int(upper) % 2**96:x}"
-
-    def _one(self, query: str, parameters: object = None) -> int:
-        row = self.db.execute(query, parameters).fetchone()
-        return int(row[0]) if row else 0
+        for part, first, last in ask(levels.DAYS)
+    }
 
 
-def _check_types(file: FocusFile, layout: columns.Layout, types: list[str]) -> None:
-    for thing, column in (("billing_account_id", "BillingAccountId"), ("sub_account_id", "SubAccountId")):
-        if any(types[p] in {"DOUBLE", "FLOAT"} for p in layout.positions.get(thing, ())):
-            raise InputError(
-                f"{column} of {file.name} is stored as floating-point numbers, which damages account ids.",
-                fix="Export it again with ids as text.",
-            )
+def _spans(days: list[tuple[Any, ...]]) -> Iterator[tuple[date, date]]:
+    """Neighbouring days, up to a number of staged rows together; each as first and last."""
+    first, last, rows = days[0][0], days[0][0], 0
+    for day, staged in days:
+        if rows and rows + staged > _AT_ONCE:
+            yield first, last
+            first, rows = day, 0
+        last, rows = day, rows + staged
+    yield first, last
 
 
-def _sentence(file: FocusFile, detail: str) -> InputError:
-    first = detail.strip().splitlines()[0][:200]
-    if "memory" in detail.lower() and "out of" in detail.lower():
-        return InputError(f"{file.name} needs more memory than the roll-up may use ({first}).", fix="Split the file.")
-    if file.kind == "csv.gz" and "gzip" in detail.lower():
-        return files.broken_gzip(file)
-    if file.kind == "parquet":
-        return InputError(f"{file.name} is a damaged or cut-off parquet file.", fix="Copy or export it again.")
-    return InputError(f"{file.name} cannot be read as csv ({first}).", fix="Export it again as UTF-8 csv.")
+def _asking(staging: Staging) -> Callable[..., list[tuple[Any, ...]]]:
+    return lambda query, parameters=None: staging.db.execute(query, parameters).fetchall()
+
+
+def _write(staging: Staging, level: int, table: str, count: int) -> Path:
+    dims, every = levels.dims_of(level, count), levels.dims_of(3, count)
+    folder = staging.folder / f"level-{level}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    staging.db.execute(levels.number(level, table, dims))
+    if staging.number_of(levels.WIDEST) >= levels.PER_LEVEL:
+        raise InputError(
+            "One billing period has more than 5 million combinations of dimensions.",
+            fix="Configure fewer tag keys (OPTIINFRA_TAG_KEYS).",
+        )
+    staging.db.execute(levels.write_series(level, dims, every, str(folder / "series")))
+    staging.db.execute(levels.write_facts(level, table, dims, str(folder / "facts")))
+    return folder
+
+
+def _written(folders: list[Path], part: int) -> dict[str, object]:
+    """Paths and fingerprints of one partition's files, level 1 first. Level 1 says nothing that level 2 does not."""
+    series = [sorted((folder / "series" / f"part={part}").glob("*.csv")) for folder in folders]
+    facts = [sorted((folder / "facts" / f"part={part}").glob("*.csv")) for folder in folders]
+    marks = [_fingerprint([*s, *f]) if s else "" for s, f in zip(series, facts, strict=True)]
+    return {
+        "series": [str(path) for paths in series for path in paths],
+        "facts": [str(path) for paths in facts for path in paths],
+        "fingerprint": marks[1],
+        "detail_fingerprint": marks[2] if len(marks) > 2 else "",
+    }
+
+
+def _fingerprint(paths: list[Path]) -> str:
+    """Of the content: rows are sorted and numbered by what they say, whatever files and order they came in."""
+    mark = hashlib.blake2b(digest_size=24)
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                mark.update(chunk)
+    return mark.hexdigest()
 
 
 def main(asked: TextIO, told: TextIO) -> int:
@@ -280,36 +130,40 @@ def main(asked: TextIO, told: TextIO) -> int:
 
 def _serve(folder: Path, asked: TextIO, told: TextIO) -> None:
     request = _hear(asked)
-    given = [FocusFile(Path(f["path"]), f["kind"], f["size"]) for f in request["files"]]
-    rollup = Rollup(folder, tuple(request["tag_keys"]), request["provider"])
+    staging = Staging(folder, tuple(request["tag_keys"]), request["provider"])
+    found: list[dict[str, Any]] = []
+    while "roll" not in request:
+        found = _read(staging, request["files"], told)
+        request = _hear(asked)
+    staging.db.execute("SET VARIABLE tenant = ?", [request["tenant"]])
+    rolled = {one["number"] for one in request["roll"]}
+    for number, partition in enumerate(found):
+        if number not in rolled:
+            _tell(told, event="left", number=number, problems=staging.problems(partition))
+            _hear(asked)
+    for batch, members in enumerate(staging.prepare(found, request["roll"])):
+        done = roll(staging, batch, [found[number] for number in members])
+        for number in members:
+            _tell(told, event="rolled", number=number, problems=staging.problems(found[number]), **done[number])
+            # The parent has read the files when it asks for the next one.
+            _hear(asked)
+
+
+def _read(staging: Staging, listed: list[dict[str, Any]], told: TextIO) -> list[dict[str, Any]]:
+    """Stage files, and tell what all staged files hold together."""
+    given = [FocusFile(Path(f["path"]), f["kind"], f["size"]) for f in listed]
     total, done = sum(f.size for f in given), 0
-    for number, file in enumerate(given):
+    sizes = {file.path: sum(f.size for f in given[:n]) for n, file in enumerate(given)}
+    for file in staging.stage(given):
+        done = sizes[file.path]
         _tell(told, event="progress", what=f"reading {file.name}", done=done, total=total)
-        rollup.notes.name(number, file.name)
-        rollup.stage(number, file)
-        done += file.size
-    rollup.leave_out_others()
-    rollup.read_tags()
-    found = rollup.partitions()
-    _tell(told, event="found", partitions=found, versions=sorted(rollup.versions), notes=rollup.notes.whole())
-    for partition in found:
-        _one_partition(rollup, partition, asked, told)
-
-
-def _one_partition(rollup: Rollup, partition: dict[str, object], asked: TextIO, told: TextIO) -> None:
-    period = partition["billing_period"]
-    key = (
-        partition["provider"],
-        partition["billing_account_id"],
-        None if period is None else date.fromisoformat(str(period)),
-    )
-    problems, total = rollup.problems(key)
-    _tell(told, event="problems", problems=problems, total=total)
-    wish = _hear(asked)
-    if wish["roll"]:
-        _tell(told, event="rolled", **rollup.roll(key, detail=bool(wish["detail"])))
-        # The parent has read the files when it asks for the next one.
-        _hear(asked)
+    staging.leave_out_others()
+    staging.read_tags()
+    found = staging.partitions()
+    staging.refuse_overlaps(found)
+    staging.count_tagless(found)
+    _tell(told, event="found", partitions=found, notes=staging.notes.whole())
+    return found
 
 
 def _tell(told: TextIO, **message: object) -> None:

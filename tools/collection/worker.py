@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from tools.model.errors import InputError, OptiInfraError
 from tools.providers.focus.files import FocusFile
 
+_ROOT = Path(__file__).resolve().parents[2]
+_SAID = re.compile(r"[\w.]+(Error|Exception)\b")
 Message = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 
@@ -56,11 +61,18 @@ class _Process:
         self._process.wait()
         self._log.seek(0)
         lines = [line for line in self._log.read().splitlines() if line.strip()]
-        reason = f": {lines[-1][:200]}" if lines else ""
+        # A library's message may go on for lines after the one that says what it is.
+        said = [line for line in lines if _SAID.match(line)] or lines
+        reason = f": {said[-1][:200]}" if said else ""
         return OptiInfraError(
             f"The roll-up process ended before it was done (exit {self._process.returncode}){reason}.",
             fix="Check free memory and disk space in the temporary folder, then try again.",
         )
+
+
+def listed(files: Sequence[FocusFile]) -> list[dict[str, object]]:
+    """Files as the child is told of them."""
+    return [{"path": str(f.path.absolute()), "kind": f.kind, "size": f.size} for f in files]
 
 
 @contextmanager
@@ -70,7 +82,9 @@ def rollup(
     """A running roll-up of these files; ends with the block, also when the block fails."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tools.collection.rollup"],
+            # -P: a folder named "tools" where the person stands must not be taken for ours.
+            [sys.executable, "-P", "-m", "tools.collection.rollup"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -79,11 +93,7 @@ def rollup(
         )
         try:
             worker = _Process(process, progress, log)
-            worker.tell(
-                files=[{"path": str(f.path.absolute()), "kind": f.kind, "size": f.size} for f in files],
-                tag_keys=list(tag_keys),
-                provider=provider,
-            )
+            worker.tell(files=listed(files), tag_keys=list(tag_keys), provider=provider)
             yield worker
         finally:
             _end(process)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from tools.execution import preflight
 from tools.execution.decisions import FORWARD, Move
 from tools.execution.limits import Limits
-from tools.execution.preflight import back_to_gate
 from tools.model.access import Permission
 from tools.model.errors import ConflictError
 from tools.model.rollout import Intent, Rollout, State
@@ -64,10 +64,12 @@ def _forbidden(tx: Connection, rollout: Rollout, intent: Intent, now: datetime, 
     if stop is not None:
         return Move(State.HELD, stop[1])
     missing = missing_approval(tx, rollout, lock=True)
-    old = rollout.approved_at is None or now - rollout.approved_at > limits.approval_age
+    old = preflight.too_old(rollout, now, limits)
     if intent.attempts == 0:
         if missing or old:
-            return back_to_gate(rollout, missing or "the approval was not used in time; it must be given again")
+            return preflight.back_to_gate(
+                rollout, missing or "the approval was not used in time; it must be given again"
+            )
         return None
     # Sent before and perhaps done: the step cannot go back to its gate as if nothing had happened.
     return Move(State.HELD, missing) if missing else None

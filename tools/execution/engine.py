@@ -63,16 +63,17 @@ class Engine:
             return None
         rollout, epoch = taken
         self._point(rollout, "taken")
+        changed: Rollout | None = None
         try:
-            return self._moves(rollout, epoch)
+            changed = self._moves(rollout, epoch)
         except claims.LostError:
-            return None
+            pass  # whoever has it now goes on
         except _UNWORKABLE as error:
             self._unworkable(rollout, epoch, error)
-            return None
-        finally:
-            with self.database.begin() as tx:
-                leases.release(tx, self.tenant, rollout_id, epoch, now=self.now())
+        # Not in a finally: when the database went away, or this process is ending, the lease runs out by itself.
+        with self.database.begin() as tx:
+            leases.release(tx, self.tenant, rollout_id, epoch, now=self.now())
+        return changed
 
     def _moves(self, rollout: Rollout, epoch: int) -> Rollout | None:
         changed: Rollout | None = None

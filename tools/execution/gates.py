@@ -59,12 +59,7 @@ class Gates:
             rollout = rollouts.get(tx, self.tenant, card.rollout_id, lock=True)
             now = self.now()  # after the wait for the row
             who = allowed.check(tx, self.tenant, person, Permission.ROLLOUTS_APPROVE)
-            if who.id == rollout.proposed_by:
-                raise RefusedError(
-                    "proposer",
-                    "You proposed this rollout, so somebody else has to approve it.",
-                    fix="Ask a colleague who may approve.",
-                )
+            _not_own(rollout, who)
             _fresh(tx, rollout, card, now)
             self._permitted_now(tx, rollout, now)
             return self._approved(tx, rollout, who, reason, now)
@@ -109,8 +104,8 @@ class Gates:
                 raise _wrong_state(rollout, "retried", "Only a rollout that is held or needs a person can be.")
             if rollout.held_from is State.EXECUTING and backwards:
                 raise _wrong_state(rollout, "retried", "First say whether the effect happened (resolve).")
-            if not backwards and who.id == rollout.proposed_by:
-                raise RefusedError("proposer", "You proposed this rollout, so somebody else has to release it.")
+            if not backwards:
+                _not_own(rollout, who)
             _same_version(tx, rollout, card)
             words = f"tried again by {who.name}" + (f": {reason}" if reason else "")
             return self._move(tx, rollout, _resumed(rollout, words), who, "rollout.retry", now, reason)
@@ -295,6 +290,15 @@ class Gates:
             raise
 
 
+def _not_own(rollout: Rollout, who: Principal) -> None:
+    if who.id == rollout.proposed_by:
+        raise RefusedError(
+            "proposer",
+            "You proposed this rollout, so somebody else has to approve it.",
+            fix="Ask a colleague who may approve.",
+        )
+
+
 def _fresh(tx: Connection, rollout: Rollout, card: Seen, now: datetime) -> None:
     """Raise unless the card shows this rollout as it waits now: version, step, plan, not expired."""
     _same_version(tx, rollout, card)
@@ -302,6 +306,10 @@ def _fresh(tx: Connection, rollout: Rollout, card: Seen, now: datetime) -> None:
         raise RefusedError("plan", "The card shows another step or plan than the one that waits.", fix=_LOOK)
     if rollout.state not in WAITING_FOR_PEOPLE:
         raise _wrong_state(rollout, "approved", "It does not wait for a decision.")
+    _in_time(rollout, now)
+
+
+def _in_time(rollout: Rollout, now: datetime) -> None:
     if rollout.expires_at <= now:
         raise RefusedError(
             "expired", f"This decision was open until {rollout.expires_at:%d %b %H:%M:%S} UTC.", fix="Propose it again."

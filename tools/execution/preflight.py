@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tools.execution.decisions import Move, Sight, regressed, same, target
 from tools.execution.health import baseline_of
 from tools.execution.limits import Limits
@@ -16,7 +18,7 @@ def check(rollout: Rollout, sight: Sight, limits: Limits, *, stop: str, approved
     if rollout.touched and regressed(sight):
         assert sight.judgement is not None
         return Move(State.ROLLING_BACK, f"health got worse: {sight.judgement.why}")
-    if approved or _too_old(rollout, sight, limits):
+    if approved or too_old(rollout, sight.now, limits):
         return back_to_gate(rollout, approved or "the approval was not used in time; it must be given again")
     if stop:
         return Move(State.HELD, stop)
@@ -34,8 +36,9 @@ def back_to_gate(rollout: Rollout, why: str) -> Move:
     return Move(State.AWAITING_APPROVAL if rollout.touched else State.PROPOSED, why)
 
 
-def _too_old(rollout: Rollout, sight: Sight, limits: Limits) -> bool:
-    return rollout.approved_at is None or sight.now - rollout.approved_at > limits.approval_age
+def too_old(rollout: Rollout, now: datetime, limits: Limits) -> bool:
+    """True when the approval was not used in time: what was judged then may not hold any more."""
+    return rollout.approved_at is None or now - rollout.approved_at > limits.approval_age
 
 
 def _resource(rollout: Rollout, sight: Sight) -> str:

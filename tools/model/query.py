@@ -8,29 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tools.model.errors import UnknownDimensionError
+from tools.model.metric import Metric as Metric
 from tools.model.period import Period
-
-
-class Metric(StrEnum):
-    """The four costs of FOCUS, each defined once."""
-
-    BILLED = "billed"
-    EFFECTIVE = "effective"
-    LIST = "list"
-    CONTRACTED = "contracted"
-
-    @property
-    def meaning(self) -> str:
-        """One sentence for an answer's footer."""
-        return _MEANING[self]
-
-
-_MEANING = {
-    Metric.BILLED: "billed cost (what the invoice says, purchases when they were made)",
-    Metric.EFFECTIVE: "effective cost (commitments spread over the time they cover, credits and discounts included)",
-    Metric.LIST: "list cost (public prices, no discount)",
-    Metric.CONTRACTED: "contracted cost (negotiated prices, before commitments)",
-}
 
 
 class Granularity(StrEnum):
@@ -52,6 +31,7 @@ class Dimension(StrEnum):
     SERVICE_CATEGORY = "service_category"
     REGION = "region_id"
     CHARGE_CATEGORY = "charge_category"
+    CHARGE_CLASS = "charge_class"
     PRICING_CATEGORY = "pricing_category"
     COMMITMENT = "commitment_discount_id"
     COMMITMENT_STATUS = "commitment_discount_status"
@@ -75,6 +55,7 @@ _ALIASES = {
     "category": Dimension.SERVICE_CATEGORY,
     "region": Dimension.REGION,
     "charge": Dimension.CHARGE_CATEGORY,
+    "correction": Dimension.CHARGE_CLASS,
     "pricing": Dimension.PRICING_CATEGORY,
     "commitment": Dimension.COMMITMENT,
     "resource": Dimension.RESOURCE,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
+from tools.model.period import Period
 from tools.model.price import Price
 from tools.model.resource import Resource
 from tools.model.rollout import Plan, Stage
@@ -39,6 +40,26 @@ class Inventory(Protocol):
 
     def resources(self, account_id: str) -> Iterable[Resource]:
         """Every resource of an account, all pages. Raises a ProviderError rather than give part of them."""
+        ...
+
+
+class Billing(Protocol):
+    """What a cloud's own billing API charges: for who has no FOCUS export, or a cloud that offers none."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name as in the bill: "Vultr"."""
+        ...
+
+    def check_access(self) -> tuple[Access, ...]:
+        """One Access per billing account (`account_id` as in the bill); a refused one is told here, never raised."""
+        ...
+
+    def charges(self, account_id: str, period: Period) -> Iterable[Mapping[str, str]]:
+        """All charges of one billing period (a calendar month) as FOCUS rows: column name -> exact text.
+
+        Days that have not come yet are not told. Raises a ProviderError rather than give part of them.
+        """
         ...
 
 

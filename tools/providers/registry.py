@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from tools.model.errors import InputError, SettingsError
 from tools.model.resource import Resource
 from tools.model.rollout import Plan
-from tools.providers.base import Change, HealthSource, Inventory
+from tools.providers.base import Billing, Change, HealthSource, Inventory
 from tools.settings import Settings
 
 if TYPE_CHECKING:
     from tools.providers.aws.connection import Connection
+    from tools.providers.azure.inventory import AzureInventory
+    from tools.providers.gcp.connection import Connection as GcpConnection
+    from tools.providers.vultr.inventory import VultrInventory
 
 Now = Callable[[], datetime]
 
@@ -45,6 +48,30 @@ def inventories(settings: Settings, *, now: Now | None = None) -> tuple[Inventor
         from tools.providers.aws.inventory import AwsInventory
 
         found.append(AwsInventory(_aws(settings), now or _utc_now))
+    if settings.gcp_projects:
+        from tools.providers.gcp.inventory import GcpInventory
+
+        found.append(GcpInventory.of(_gcp(settings), now or _utc_now))
+    others: tuple[Inventory | None, ...] = (_azure(settings, now or _utc_now), _vultr(settings, now or _utc_now))
+    return (*found, *(other for other in others if other is not None))
+
+
+def billings(settings: Settings, *, now: Now | None = None) -> tuple[Billing, ...]:
+    """The billing API of every configured cloud that is read through one; make them anew for each collection."""
+    found: list[Billing] = []
+    moment = now or _utc_now
+    if settings.gcp_billing_table:
+        from tools.providers.gcp.billing import GcpBilling
+
+        found.append(GcpBilling.of(settings, _gcp(settings), moment))
+    if (azure := _azure(settings, moment)) is not None:
+        from tools.providers.azure.billing import AzureBilling
+
+        found.append(AzureBilling(azure.connection, azure, moment))
+    if (vultr := _vultr(settings, moment)) is not None:
+        from tools.providers.vultr.billing import VultrBilling
+
+        found.append(VultrBilling(vultr.connection, vultr, moment))
     return tuple(found)
 
 
@@ -73,6 +100,34 @@ def _aws(settings: Settings) -> Connection:
     from tools.providers.aws.connection import Connection
 
     return Connection.of(settings)
+
+
+@lru_cache(maxsize=8)
+def _gcp(settings: Settings) -> GcpConnection:
+    """One connection per settings: its token and its pace are shared by bills and inventory."""
+    from tools.providers.gcp.connection import Connection
+
+    return Connection.of(settings)
+
+
+def _azure(settings: Settings, now: Now) -> AzureInventory | None:
+    if not settings.azure_subscriptions:
+        return None
+    from tools.providers.azure.connection import Connection
+    from tools.providers.azure.identity import require_proof
+    from tools.providers.azure.inventory import AzureInventory
+
+    require_proof(settings)
+    return AzureInventory(Connection.of(settings), now)
+
+
+def _vultr(settings: Settings, now: Now) -> VultrInventory | None:
+    if not settings.vultr_api_key.get_secret_value():
+        return None
+    from tools.providers.vultr.connection import Connection
+    from tools.providers.vultr.inventory import VultrInventory
+
+    return VultrInventory(Connection.of(settings), now)
 
 
 _CHANGES: dict[str, Callable[[Settings, Now], Change]] = {"aws.asg_spot": _asg_spot}

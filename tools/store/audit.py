@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tools.model.audit import AuditEntry
@@ -44,21 +44,22 @@ def record(tx: Connection, entry: AuditEntry) -> Record:
     detail = json.dumps(entry.detail, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     own = _hash(previous, seq, entry, detail)
     tx.execute(
-        insert(audit).values(
-            tenant=entry.tenant,
-            seq=seq,
-            at=entry.at,
-            actor=entry.actor,
-            action=entry.action,
-            subject=entry.subject,
-            outcome=entry.outcome,
-            reason=entry.reason,
-            detail=detail,
-            prev_hash=previous,
-            hash=own,
-        )
+        _ADD,
+        {
+            "tenant": entry.tenant,
+            "seq": seq,
+            "at": entry.at,
+            "actor": entry.actor,
+            "action": entry.action,
+            "subject": entry.subject,
+            "outcome": entry.outcome,
+            "reason": entry.reason,
+            "detail": detail,
+            "prev_hash": previous,
+            "hash": own,
+        },
     )
-    tx.execute(update(audit_heads).where(audit_heads.c.tenant == entry.tenant).values(seq=seq, hash=own))
+    tx.execute(_MOVE_HEAD, {"t": entry.tenant, "to_seq": seq, "to_hash": own})
     return Record(seq, entry, own)
 
 
@@ -106,16 +107,24 @@ def _rows(tx: Connection, tenant: str) -> Iterator[Row[Any]]:
 
 def _take_head(tx: Connection, tenant: str) -> tuple[int, str]:
     # The head row is locked until commit: writers of one tenant stand in line, so numbers have no gaps.
-    query = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant == tenant).with_for_update()
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_HEAD, {"t": tenant}).one_or_none()
     if row is None:
         try:
             with tx.begin_nested():
                 tx.execute(insert(audit_heads).values(tenant=tenant, seq=0, hash=FIRST))
         except IntegrityError:
             pass  # another writer made the first record; its row is read next
-        row = tx.execute(query).one()
+        row = tx.execute(_HEAD, {"t": tenant}).one()
     return row.seq, row.hash
+
+
+_ADD = insert(audit)
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant == bindparam("t")).with_for_update()
+_MOVE_HEAD = (
+    update(audit_heads)
+    .where(audit_heads.c.tenant == bindparam("t"))
+    .values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
+)
 
 
 def _hash(previous: str, seq: int, entry: AuditEntry, detail: str) -> str:

@@ -10,9 +10,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import Join
 
+from tools.model.metric import Definition
 from tools.model.period import Period
 from tools.model.query import TAG, Dimension, Filter, Granularity, Metric
-from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, series
+from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, loads, series
 
 _OF_ACCOUNTS = frozenset(
     {
@@ -23,6 +24,7 @@ _OF_ACCOUNTS = frozenset(
         Dimension.SERVICE,
         Dimension.SERVICE_CATEGORY,
         Dimension.CHARGE_CATEGORY,
+        Dimension.CHARGE_CLASS,
         Dimension.CURRENCY,
     }
 )
@@ -78,16 +80,18 @@ def question(
     bucket = _bucket(granularity)
     keys = [column(d, slots) for d in by]
     groups = [c for c in (bucket, *keys, series.c.currency) if c is not _NOTHING]
+    counted = metric.definition
     unknown: ColumnElement[Any] = literal_column("0")
-    if metric in {Metric.LIST, Metric.CONTRACTED}:
-        unknown = func.sum(facts.c[f"{metric}_unknown"])
+    for cost in counted.may_be_unknown:
+        missing = func.sum(facts.c[f"{cost}_unknown"])
+        unknown = missing if cost == counted.may_be_unknown[0] else unknown + missing
     return (
         select(
             bucket.label("bucket"),
             *(key.label(f"key_{n}") for n, key in enumerate(keys)),
             series.c.currency.label("currency"),
-            func.sum(facts.c[f"{metric}_micros"]).label("micros"),
-            func.sum(facts.c[f"{metric}_rest"]).label("rest"),
+            _sum_of(counted, "micros").label("micros"),
+            _sum_of(counted, "rest").label("rest"),
             unknown.label("unknown"),
             func.sum(facts.c.rows).label("raw_rows"),
         )
@@ -99,9 +103,24 @@ def question(
             facts.c.day >= period.start,
             facts.c.day < period.end,
             *(_condition(f, slots) for f in where),
+            *_categories(counted),
         )
         .group_by(*groups)
     )
+
+
+def _sum_of(counted: Definition, part: str) -> ColumnElement[Any]:
+    """One of the two integers of an amount; the difference of sums is the sum of differences."""
+    plus = func.sum(facts.c[f"{counted.plus}_{part}"])
+    return plus - func.sum(facts.c[f"{counted.minus}_{part}"]) if counted.minus else plus
+
+
+def _categories(counted: Definition) -> list[ColumnElement[bool]]:
+    if not counted.categories:
+        return []
+    names = [str(c) for c in counted.categories]
+    of = series.c.charge_category
+    return [of.not_in(names) if counted.exclude else of.in_(names)]
 
 
 def _bucket(granularity: Granularity) -> ColumnElement[Any]:
@@ -136,4 +155,23 @@ def known_values(tenant: str, dimension: str, slots: Mapping[str, str], limit: i
         .distinct()
         .order_by(found)
         .limit(limit)
+    )
+
+
+def stored(tenant: str, with_detail: Sequence[int]) -> Select[Any]:
+    """SELECT every stored fact once, at the finest level that its load keeps, with its series and billing period.
+
+    `with_detail` are the loads that keep cost per resource.
+    """
+    finest = or_(
+        and_(facts.c.level == DETAIL, series.c.load_id.in_(sorted(with_detail))),
+        and_(facts.c.level == TAGS, series.c.load_id.not_in(sorted(with_detail))),
+    )
+    columns = [c for c in facts.c if c.name not in {"tenant", "level", "series_id"}]
+    named = [c for c in series.c if c.name not in {"id", "tenant", "level"}]
+    return (
+        select(loads.c.billing_period, *columns, *named)
+        .select_from(facts.join(series, series.c.id == facts.c.series_id).join(loads, loads.c.id == series.c.load_id))
+        .where(facts.c.tenant == tenant, series.c.tenant == tenant, loads.c.tenant == tenant, finest)
+        .order_by(loads.c.billing_period, series.c.load_id, facts.c.day, facts.c.series_id)
     )

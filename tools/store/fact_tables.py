@@ -59,6 +59,15 @@ load_totals = Table(
     _whole("contracted_unknown"),
 )
 
+# The files that a load was made of, by what is in them: the same files again need not be read.
+load_files = Table(
+    "load_files",
+    metadata,
+    Column("load_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(80), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+)
+
 load_history = Table(
     "load_history",
     metadata,

@@ -54,5 +54,4 @@ detector_memories = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("series", Json, nullable=False),
     Column("block", LargeBinary, nullable=False),
-    Column("saved_at", UtcDateTime, nullable=False),
 )

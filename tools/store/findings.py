@@ -183,7 +183,7 @@ def memory(tx: Connection, tenant: str, name: str) -> DetectorMemory | None:
     return DetectorMemory(row.next_day, row.fingerprint, tuple(_tuples(keys) for keys in row.series), bytes(row.block))
 
 
-def keep_memory(tx: Connection, tenant: str, name: str, memory: DetectorMemory, *, now: datetime) -> None:
+def keep_memory(tx: Connection, tenant: str, name: str, memory: DetectorMemory) -> None:
     """Keep the memory in place of the one before."""
     tx.execute(delete(detector_memories).where(detector_memories.c.tenant == tenant, detector_memories.c.name == name))
     tx.execute(
@@ -194,7 +194,6 @@ def keep_memory(tx: Connection, tenant: str, name: str, memory: DetectorMemory, 
             fingerprint=memory.fingerprint,
             series=[_pairs(keys) for keys in memory.series],
             block=memory.block,
-            saved_at=now,
         )
     )
 

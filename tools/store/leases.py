@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from tools.model.rollout import Rollout
 from tools.store.rollout_tables import rollouts
@@ -15,26 +15,27 @@ def take(
     tx: Connection, tenant: str, rollout_id: str, *, owner: str, now: datetime, until: datetime
 ) -> tuple[Rollout, int] | None:
     """The rollout and the new epoch, or None while another worker holds it (or it is not there)."""
-    taken = tx.execute(
-        update(rollouts)
-        .where(
-            rollouts.c.tenant == tenant,
-            rollouts.c.id == rollout_id,
-            rollouts.c.live,
-            (rollouts.c.lease_until <= now) | (rollouts.c.lease_owner == owner),
-        )
-        .values(lease_owner=owner, lease_until=until, epoch=rollouts.c.epoch + 1)
-    )
-    if taken.rowcount != 1:
+    key = {"t": tenant, "i": rollout_id}
+    if tx.execute(_TAKE, key | {"owner": owner, "now": now, "until": until}).rowcount != 1:
         return None
-    row = tx.execute(select(rollouts).where(rollouts.c.tenant == tenant, rollouts.c.id == rollout_id)).one()
+    row = tx.execute(_READ, key).one()
     return rollout_of(row), row.epoch
 
 
 def release(tx: Connection, tenant: str, rollout_id: str, epoch: int, *, now: datetime) -> None:
     """Let others look at it; a lease that was lost meanwhile is left alone."""
-    tx.execute(
-        update(rollouts)
-        .where(rollouts.c.tenant == tenant, rollouts.c.id == rollout_id, rollouts.c.epoch == epoch)
-        .values(lease_until=now)
+    tx.execute(_RELEASE, {"t": tenant, "i": rollout_id, "e": epoch, "until": now})
+
+
+_IT = (rollouts.c.tenant == bindparam("t"), rollouts.c.id == bindparam("i"))
+_READ = select(rollouts).where(*_IT)
+_TAKE = (
+    update(rollouts)
+    .where(
+        *_IT,
+        rollouts.c.live,
+        (rollouts.c.lease_until <= bindparam("now")) | (rollouts.c.lease_owner == bindparam("owner")),
     )
+    .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"), epoch=rollouts.c.epoch + 1)
+)
+_RELEASE = update(rollouts).where(*_IT, rollouts.c.epoch == bindparam("e")).values(lease_until=bindparam("until"))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tools.model.charge import Partition
 from tools.model.errors import SettingsError
-from tools.model.load import Difference, Load, LoadStatus, Totals
+from tools.model.load import Check, Difference, Load, LoadStatus, Totals
 from tools.model.money import EXACT, join, plain, split
-from tools.store.fact_tables import TAG_SLOTS, load_history, load_totals, loads, tag_slots
+from tools.store.fact_tables import TAG_SLOTS, load_files, load_history, load_totals, loads, tag_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,14 @@ class Standing:
     totals: tuple[Totals, ...]
 
 
+def reserve(tx: Connection, tenant: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """The id of each partition's load, given out when it is new; nothing stands loaded by that."""
+    return {partition: int(_line(tx, tenant, partition, for_update=False).id) for partition in partitions}
+
+
 def lock(tx: Connection, tenant: str, partition: Partition) -> Standing:
     """Take the partition for this transaction, so that two loads of it come one after the other."""
-    key = {
-        "tenant": tenant,
-        "provider": partition.provider,
-        "billing_account_id": partition.billing_account_id,
-        "billing_period": partition.billing_period,
-    }
-    new = sqlite.insert(loads) if tx.dialect.name == "sqlite" else postgresql.insert(loads)
-    tx.execute(new.values(**key).on_conflict_do_nothing())
-    row = tx.execute(select(loads).where(*(loads.c[n] == v for n, v in key.items())).with_for_update()).one()
+    row = _line(tx, tenant, partition, for_update=True)
     return Standing(
         row.id,
         row.fingerprint,
@@ -63,6 +62,57 @@ def lock(tx: Connection, tenant: str, partition: Partition) -> Standing:
         row.first_day,
         row.last_day,
         _totals(tx, tenant, row.id),
+    )
+
+
+def _line(tx: Connection, tenant: str, partition: Partition, *, for_update: bool) -> Any:
+    key = {
+        "tenant": tenant,
+        "provider": partition.provider,
+        "billing_account_id": partition.billing_account_id,
+        "billing_period": partition.billing_period,
+    }
+    wanted = select(loads).where(*(loads.c[n] == v for n, v in key.items()))
+    wanted = wanted.with_for_update() if for_update else wanted
+    row = tx.execute(wanted).one_or_none()
+    if row is None:
+        new = sqlite.insert(loads) if tx.dialect.name == "sqlite" else postgresql.insert(loads)
+        tx.execute(new.values(**key).on_conflict_do_nothing())
+        row = tx.execute(wanted).one()
+    return row
+
+
+def made_of(tx: Connection, tenant: str, load_id: int, digests: Sequence[str]) -> None:
+    """Keep which files a load was made of; none: they must be read again."""
+    tx.execute(delete(load_files).where(load_files.c.tenant == tenant, load_files.c.load_id == load_id))
+    if digests:
+        rows = [{"tenant": tenant, "load_id": load_id, "digest": d} for d in sorted(set(digests))]
+        tx.execute(insert(load_files), rows)
+
+
+def files(tx: Connection, tenant: str) -> dict[int, frozenset[str]]:
+    """The files that each load was made of, where that is known."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for row in tx.execute(select(load_files).where(load_files.c.tenant == tenant)):
+        found[row.load_id].add(row.digest)
+    return {load_id: frozenset(digests) for load_id, digests in found.items()}
+
+
+def standing_loads(tx: Connection, tenant: str, lines: Sequence[LedgerLine]) -> tuple[Load, ...]:
+    """What stands loaded, told as a reading that changed nothing."""
+    wanted = select(loads.c.id, loads.c.report).where(loads.c.tenant == tenant)
+    reports = {row.id: row.report for row in tx.execute(wanted)}
+    return tuple(
+        Load(
+            partition=line.partition,
+            status=LoadStatus.UNCHANGED,
+            rows=line.rows,
+            rejected=0,
+            totals=_totals(tx, tenant, line.id),
+            checks=tuple(Check(**c) for c in reports[line.id].get("checks", ())),
+            focus_versions=tuple(reports[line.id].get("focus_versions", ())),
+        )
+        for line in lines
     )
 
 
@@ -151,9 +201,9 @@ def _difference_row(difference: Difference) -> dict[str, object]:
     }
 
 
-def seen_unchanged(tx: Connection, tenant: str, standing: Standing, *, now: datetime) -> None:
+def seen_unchanged(tx: Connection, tenant: str, load_ids: Sequence[int], *, now: datetime) -> None:
     """The same data was read again: nothing but the time of the last look changes."""
-    tx.execute(update(loads).where(loads.c.tenant == tenant, loads.c.id == standing.id).values(checked_at=now))
+    tx.execute(update(loads).where(loads.c.tenant == tenant, loads.c.id.in_(load_ids)).values(checked_at=now))
 
 
 def detail_dropped(tx: Connection, tenant: str, load_id: int) -> None:
@@ -201,6 +251,18 @@ def ledger(tx: Connection, tenant: str) -> tuple[LedgerLine, ...]:
         )
         for r in rows
     )
+
+
+def currencies(tx: Connection, tenant: str) -> tuple[str, ...]:
+    """Billing currencies, most rows first."""
+    count = func.sum(load_totals.c.rows)
+    rows = tx.execute(
+        select(load_totals.c.currency)
+        .where(load_totals.c.tenant == tenant)
+        .group_by(load_totals.c.currency)
+        .order_by(count.desc(), load_totals.c.currency)
+    )
+    return tuple(rows.scalars())
 
 
 def version(tx: Connection, tenant: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tools.model.access import Principal, Role
@@ -29,8 +29,7 @@ class Person:
 
 def by_email(tx: Connection, tenant: str, email: str, *, lock: bool = False) -> Principal | None:
     """The active person with that e-mail. `lock` keeps role and activity as they are until the transaction ends."""
-    query = select(people).where(people.c.tenant == tenant, people.c.email == _key(email), people.c.active)
-    row = tx.execute(query.with_for_update(read=True) if lock else query).one_or_none()
+    row = tx.execute(_ACTIVE_LOCKED if lock else _ACTIVE, {"t": tenant, "key": _key(email)}).one_or_none()
     return _principal(row) if row else None
 
 
@@ -98,6 +97,10 @@ def listing(tx: Connection, tenant: str) -> tuple[Person, ...]:
     """Everybody of a tenant, also those who are no longer active, by e-mail."""
     rows = tx.execute(select(people).where(people.c.tenant == tenant).order_by(people.c.email))
     return tuple(_person(row) for row in rows)
+
+
+_ACTIVE = select(people).where(people.c.tenant == bindparam("t"), people.c.email == bindparam("key"), people.c.active)
+_ACTIVE_LOCKED = _ACTIVE.with_for_update(read=True)
 
 
 def _one(tx: Connection, tenant: str, key: str) -> Person:

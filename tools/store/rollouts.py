@@ -8,7 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from tools.model.errors import NotFoundError
@@ -97,12 +110,9 @@ def fenced(epoch: int) -> ColumnElement[bool]:
 
 def note(tx: Connection, rollout: Rollout, epoch: int, *, next_look_at: datetime) -> bool:
     """Keep what the engine saw without moving the state; False when the lease was lost or the rollout moved."""
-    kept = tx.execute(
-        update(_rollouts)
-        .where(_is(rollout.tenant, rollout.id), _rollouts.c.version == rollout.version, fenced(epoch))
-        .values(**_changing(rollout), next_look_at=next_look_at)
-    )
-    return kept.rowcount == 1
+    key = {"t": rollout.tenant, "i": rollout.id, "v": rollout.version, "e": epoch}
+    values = {f"to_{name}": value for name, value in _changing(rollout).items()}
+    return tx.execute(_NOTE, key | values | {"to_next_look_at": next_look_at}).rowcount == 1
 
 
 def lock(tx: Connection, rollout: Rollout, epoch: int, *, until: datetime) -> bool:
@@ -110,17 +120,8 @@ def lock(tx: Connection, rollout: Rollout, epoch: int, *, until: datetime) -> bo
 
     False when another worker took the lease or somebody moved the rollout since it was read.
     """
-    held = tx.execute(
-        update(_rollouts)
-        .where(
-            _is(rollout.tenant, rollout.id),
-            _rollouts.c.version == rollout.version,
-            _rollouts.c.state == str(rollout.state),
-            fenced(epoch),
-        )
-        .values(lease_until=until)
-    )
-    return held.rowcount == 1
+    key = {"t": rollout.tenant, "i": rollout.id, "v": rollout.version, "e": epoch, "s": str(rollout.state)}
+    return tx.execute(_LOCK, key | {"until": until}).rowcount == 1
 
 
 def claim_resource(tx: Connection, tenant: str, key: str, rollout_id: str) -> str:
@@ -145,8 +146,7 @@ def holder(tx: Connection, tenant: str, key: str) -> str | None:
 
 def get(tx: Connection, tenant: str, rollout_id: str, *, lock: bool = False) -> Rollout:
     """One rollout; raises NotFoundError. `lock` holds its row until the transaction ends."""
-    query = select(_rollouts).where(_is(tenant, rollout_id))
-    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    row = tx.execute(_GET_LOCKED if lock else _GET, {"t": tenant, "i": rollout_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no rollout {rollout_id}.", fix="Run `optiinfra rollout list` to see them.")
     return rollout_of(row)
@@ -186,16 +186,7 @@ def running(tx: Connection, tenant: str, account_id: str) -> int:
 
 def due(tx: Connection, tenant: str, *, now: datetime) -> tuple[str, ...]:
     """Ids of the rollouts to look at now, longest waiting first; a proposal only once it has expired."""
-    rows = tx.execute(
-        select(_rollouts.c.id)
-        .where(
-            _rollouts.c.tenant == tenant,
-            _rollouts.c.live,
-            _rollouts.c.next_look_at <= now,
-            or_(_rollouts.c.state != str(State.PROPOSED), _rollouts.c.expires_at <= now),
-        )
-        .order_by(_rollouts.c.next_look_at, _rollouts.c.id)
-    )
+    rows = tx.execute(_DUE, {"t": tenant, "now": now})
     return tuple(row.id for row in rows)
 
 
@@ -330,25 +321,16 @@ def close_intents(tx: Connection, rollout: Rollout, *, now: datetime, detail: st
 
 def intents(tx: Connection, tenant: str, rollout_id: str) -> tuple[Intent, ...]:
     """Every effect that was written down, oldest first."""
-    rows = tx.execute(
-        select(_intents)
-        .where(_intents.c.tenant == tenant, _intents.c.rollout_id == rollout_id)
-        .order_by(_intents.c.created_at, _intents.c.id)
-    )
+    rows = tx.execute(_INTENTS, {"t": tenant, "i": rollout_id})
     return tuple(_intent(row) for row in rows)
 
 
 def keep_verdict(tx: Connection, tenant: str, verdict: HealthVerdict) -> bool:
     """Keep one look of the judge; looks that say the same of the same stage share a row. True when it says something new."""
-    last = tx.execute(
-        select(_verdicts)
-        .where(_verdicts.c.tenant == tenant, _verdicts.c.rollout_id == verdict.rollout_id)
-        .order_by(_verdicts.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    last = tx.execute(_LAST_VERDICT, {"t": tenant, "i": verdict.rollout_id}).one_or_none()
     values = {"at": verdict.at, "why": verdict.why, "numbers": verdict.numbers}
     if last is not None and (last.verdict, last.stage) == (str(verdict.verdict), verdict.stage):
-        tx.execute(update(_verdicts).where(_verdicts.c.id == last.id).values(**values, looks=last.looks + 1))
+        tx.execute(_SAME_VERDICT, {f"to_{name}": value for name, value in values.items()} | {"row": last.id})
         return False
     tx.execute(
         insert(_verdicts).values(
@@ -372,6 +354,46 @@ def verdicts(tx: Connection, tenant: str, rollout_id: str) -> tuple[HealthVerdic
         .order_by(_verdicts.c.id)
     )
     return tuple(HealthVerdict(r.rollout_id, r.stage, r.at, Verdict(r.verdict), r.why, r.numbers) for r in rows)
+
+
+# Statements of every look are built once: building and hashing them costs more than running them.
+_GET = select(_rollouts).where(_rollouts.c.tenant == bindparam("t"), _rollouts.c.id == bindparam("i"))
+_GET_LOCKED = _GET.with_for_update()
+_DUE = (
+    select(_rollouts.c.id)
+    .where(
+        _rollouts.c.tenant == bindparam("t"),
+        _rollouts.c.live,
+        _rollouts.c.next_look_at <= bindparam("now"),
+        or_(_rollouts.c.state != str(State.PROPOSED), _rollouts.c.expires_at <= bindparam("now")),
+    )
+    .order_by(_rollouts.c.next_look_at, _rollouts.c.id)
+)
+_OURS = (
+    _rollouts.c.tenant == bindparam("t"),
+    _rollouts.c.id == bindparam("i"),
+    _rollouts.c.version == bindparam("v"),
+    _rollouts.c.epoch == bindparam("e"),
+)
+_LOCK = update(_rollouts).where(*_OURS, _rollouts.c.state == bindparam("s")).values(lease_until=bindparam("until"))
+_INTENTS = (
+    select(_intents)
+    .where(_intents.c.tenant == bindparam("t"), _intents.c.rollout_id == bindparam("i"))
+    .order_by(_intents.c.created_at, _intents.c.id)
+)
+_LAST_VERDICT = (
+    select(_verdicts)
+    .where(_verdicts.c.tenant == bindparam("t"), _verdicts.c.rollout_id == bindparam("i"))
+    .order_by(_verdicts.c.id.desc())
+    .limit(1)
+)
+_SAME_VERDICT = (
+    update(_verdicts)
+    .where(_verdicts.c.id == bindparam("row"))
+    .values(
+        at=bindparam("to_at"), why=bindparam("to_why"), numbers=bindparam("to_numbers"), looks=_verdicts.c.looks + 1
+    )
+)
 
 
 def rollout_of(row: Row[Any]) -> Rollout:
@@ -438,6 +460,32 @@ def _changing(rollout: Rollout) -> dict[str, object]:
         "rewrites": rollout.rewrites,
         "live": rollout.state not in TERMINAL,
     }
+
+
+_CHANGING = (
+    "version",
+    "state",
+    "stage",
+    "gate",
+    "updated_at",
+    "state_since",
+    "expires_at",
+    "approved_at",
+    "stage_since",
+    "bake_since",
+    "blind_since",
+    "unseen_since",
+    "touched",
+    "held_from",
+    "reason",
+    "observed",
+    "progress",
+    "baseline",
+    "failures",
+    "rewrites",
+    "live",
+)
+_NOTE = update(_rollouts).where(*_OURS).values({name: bindparam(f"to_{name}") for name in (*_CHANGING, "next_look_at")})
 
 
 def _intent(row: Row[Any]) -> Intent:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from agent.answer import Answer, Status
+from agent.answer import Answer
 from bot.shared.message import Block, Message
 from bot.slack import elements as e
 from bot.slack.blockkit import CHARTS
@@ -138,8 +138,3 @@ def receipt_view(kept: dict[str, Any]) -> Block:
     if len(kept["receipts"]) > 5:
         blocks.append(e.context(e.more(len(kept["receipts"]) - 5)))
     return e.modal("Where it comes from", "answer.receipt", blocks or [e.section("This answer rests on no query.")])
-
-
-def is_answer(answer: Answer) -> bool:
-    """Whether there is anything to follow up on."""
-    return answer.status in {Status.ANSWERED, Status.AMBIGUOUS}

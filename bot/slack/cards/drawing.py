@@ -67,7 +67,7 @@ def number(value: Decimal, unit: str, currency: str) -> str:
     if unit == "percent":
         return percent(value / 100)
     shown = value if value == value.to_integral_value() else value.quantize(Decimal("0.01"))
-    return f"{plain(shown)} {unit}" if unit not in {"", "count", "number"} else plain(shown)
+    return f"{plain(shown)} {unit}" if unit not in {"", "count", "number", "text"} else plain(shown)
 
 
 def chart(drawn: Chart) -> Block | None:

@@ -85,7 +85,7 @@ def _running(seen: View) -> list[Block]:
 def _health(seen: View) -> list[Block]:
     said = coverage(seen.coverage) if seen.coverage is not None else []
     blocks: list[Block] = [e.header("Data")]
-    blocks.append(e.section(". ".join(said).capitalize() + "." if said else "Nothing was loaded yet."))
+    blocks.append(e.section("Costs: " + "; ".join(said) + "." if said else "Nothing was loaded yet."))
     if seen.problems:
         blocks.append(e.rich([e.bullets(seen.problems, most=6)]))
     return blocks

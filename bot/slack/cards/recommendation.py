@@ -11,7 +11,6 @@ from tools.model.recommendation import Recommendation
 
 PROPOSE = "recommendation.propose"
 LISTED = 5
-EXECUTABLE = frozenset({"spot_migration"})
 RISKS = {"R0": "R0 (none)", "R1": "R1 (low)", "R2": "R2 (medium)", "R3": "R3 (high)"}
 KINDS = {
     "spot_migration": "Spot",
@@ -60,7 +59,7 @@ def card(found: Recommendation) -> list[Block]:
         blocks.append(e.rich([e.bullets(evidence, most=5)]))
     if found.blocked_by:
         blocks.append(e.context("Cannot be proposed now: " + "; ".join(found.blocked_by)))
-    elif found.kind in EXECUTABLE:
+    elif found.parameters.get("change"):
         blocks.append(e.actions(e.button("Propose a rollout", PROPOSE, found.id)))
     blocks.append(e.context(f"{found.id} · prices: {found.price_source}"))
     return blocks

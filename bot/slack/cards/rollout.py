@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -89,7 +90,7 @@ def message(view: View) -> Message:
     """The card, and the replies that its thread should have by now."""
     r = view.rollout
     blocks = [e.header(r.plan.title), e.section(headline(r, view.turn)), e.fields(_facts(r)), e.rich([_stages(view)])]
-    if r.state not in TERMINAL and r.observed:
+    if r.observed and r.state not in {State.EXECUTING, State.SUCCEEDED}:
         blocks.append(e.section("Counted: " + counted(r)))
     if view.verdicts:
         last = view.verdicts[-1]
@@ -150,15 +151,29 @@ def _step(r: Rollout, stage: Stage) -> str:
 
 def _facts(r: Rollout) -> list[tuple[str, str]]:
     plan = r.plan
-    return [
+    facts = [
         ("What changes", f"{plan.resource_id}: {clip(plan.count(plan.units), 60)}"),
+        ("Setting", setting(r)),
         ("Where", " · ".join(p for p in (plan.provider, plan.account_id, plan.region) if p)),
         ("Service", plan.service or "not named"),
         ("Saves", f"{_money(plan.saving_monthly, plan.currency)} a month, estimated"),
         ("Risk", RISKS.get(plan.risk, plan.risk)),
         ("Undo", plan.undo),
-        ("Needs", f"{_approvers(r)} who may approve and did not propose it"),
     ]
+    needs = ("Needs", f"{_approvers(r)} who may approve and did not propose it")
+    return [*facts, needs] if r.state in WAITING_FOR_PEOPLE else facts
+
+
+def setting(r: Rollout) -> str:
+    """What each stage sets, from where it stands: 'on_demand_percentage 100 → 90 → 50 → 0'."""
+    steps = [r.plan.before, *(stage.desired for stage in r.plan.stages)]
+    names = sorted({name for step in steps for name in step})
+    told = [(name, [_written(step.get(name)) for step in steps]) for name in names]
+    return "; ".join(f"{name} {' → '.join(values)}" for name, values in told if len(set(values)) > 1)
+
+
+def _written(value: object) -> str:
+    return "none" if value is None else clip(value if isinstance(value, str) else json.dumps(value), 80)
 
 
 def _approvers(r: Rollout) -> str:
@@ -174,7 +189,8 @@ def _money(amount: str, currency: str) -> str:
 
 def _stages(view: View) -> Block:
     """One line per stage with what became of it in words; colour or sign alone never tells it."""
-    return e.bullets([f"{_step(view.rollout, s)}: {_fate(view, s)}" for s in view.rollout.plan.stages], most=10)
+    stages = view.rollout.plan.stages
+    return e.bullets([f"Stage {s.index + 1}, {_step(view.rollout, s)}: {_fate(view, s)}" for s in stages], most=10)
 
 
 def _fate(view: View, stage: Stage) -> str:

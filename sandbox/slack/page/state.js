@@ -29,6 +29,7 @@ export const watch = (act) => watchers.add(act);
 
 /** Redraws once, at the next frame. */
 export function changed() {
+  threads = null;
   if (scheduled) return;
   scheduled = true;
   requestAnimationFrame(() => {
@@ -45,17 +46,27 @@ export const prompts = (channel) => state.prompts.get(key(channel, ""));
 export const find = (channel, ts) => state.messages.get(key(channel, ts));
 export const isDirect = (channel) => channel.startsWith("D");
 
+const inOrder = (messages) => messages.sort((a, b) => (a.ts < b.ts ? -1 : 1));
+const isReply = (message) => message.thread_ts && message.thread_ts !== message.ts;
+
 /** Messages of a conversation (top level) or of one of its threads, oldest first. */
 export function list(channel, thread = null) {
-  const mine = [...state.messages.values()].filter((message) => message.channel === channel);
-  const wanted = thread
-    ? mine.filter((message) => message.ts === thread || message.thread_ts === thread)
-    : mine.filter((message) => !message.thread_ts || message.thread_ts === message.ts || message.broadcast);
-  return wanted.sort((a, b) => (a.ts < b.ts ? -1 : 1));
+  if (thread) return [find(channel, thread), ...replies({ channel, ts: thread })].filter(Boolean);
+  return inOrder([...state.messages.values()].filter((message) => message.channel === channel && (!isReply(message) || message.broadcast)));
 }
 
+let threads = null;
+
+/** The replies to a message; all threads are sorted out once per change. */
 export function replies(message) {
-  return list(message.channel, message.ts).filter((entry) => entry.ts !== message.ts);
+  if (!threads) {
+    threads = new Map();
+    for (const entry of inOrder([...state.messages.values()].filter(isReply))) {
+      const root = key(entry.channel, entry.thread_ts);
+      threads.set(root, [...(threads.get(root) ?? []), entry]);
+    }
+  }
+  return threads.get(key(message.channel, message.ts)) ?? [];
 }
 
 /** The conversations that the acting person has: channels they are in, and the DM with the app. */
@@ -109,8 +120,7 @@ async function load() {
 function take({ message }) {
   const fresh = !find(message.channel, message.ts);
   state.messages.set(key(message.channel, message.ts), message);
-  const seen = message.channel === state.channel && (!message.thread_ts || message.thread_ts === state.thread);
-  if (fresh && message.user !== state.user && !seen) state.unread.set(message.channel, (state.unread.get(message.channel) ?? 0) + 1);
+  if (fresh && message.user !== state.user && message.channel !== state.channel) state.unread.set(message.channel, (state.unread.get(message.channel) ?? 0) + 1);
   if (fresh && message.bot && message.thread_ts && message.thread_ts === state.asked && message.channel === state.channel) {
     state.thread = message.thread_ts; // the answer to what was just asked opens by itself
     state.asked = null;

@@ -45,7 +45,7 @@ async def test_it_is_alive_and_ready(database: Database) -> None:
         assert (await client.get("/livez")).json() == {"status": "alive"}
         answer = await client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json()["checks"] == [{"name": "database", "ok": True, "detail": "schema 0001"}]
+    assert answer.json()["checks"] == [{"name": "database", "ok": True, "detail": "schema 0006"}]
 
 
 async def test_without_its_database_it_is_alive_but_not_ready(tmp_path: object) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,22 @@ from sandbox import organisation
 from sandbox.slack.pytest_plugin import SlackWorkspace
 from tests.bot.slack.world import World
 from tools.store.database import Database
+
+T = TypeVar("T")
+
+
+class Patient(SlackWorkspace):
+    """A workspace whose people wait longer before they give up: this machine may be busy with other things."""
+
+    def until(self, look: Callable[[], T], timeout: float = 5.0, what: str = "the expected state") -> T:
+        return super().until(look, timeout * 6, what)
+
+
+@pytest.fixture
+def workspace(workspace: SlackWorkspace) -> SlackWorkspace:
+    """The workspace with patient people."""
+    workspace.__class__ = Patient
+    return workspace
 
 
 @pytest.fixture

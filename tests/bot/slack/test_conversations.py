@@ -126,6 +126,8 @@ async def test_help_and_lists(workspace: SlackWorkspace, bot: AsyncApp, world: W
     await workspace.aio.wait_for(whisper_to("U0DAN", "nothing to recommend"))
     await workspace.aio.command("dan", COSTS, "/cost", "rollouts")
     await workspace.aio.wait_for(whisper_to("U0DAN", "no rollouts yet"))
+    await workspace.aio.command("gus", COSTS, "/cost", "recs")
+    await workspace.aio.wait_for(whisper_to("U0GUS", "Guests of this workspace"))
 
 
 async def test_a_known_failure_says_what_happened_and_what_to_do(

@@ -69,8 +69,9 @@ async def test_an_approver_approves_and_the_card_shows_it(
     for part in (
         "Move checkout-workers to spot (20 instances)",
         "Waiting for approval of stage 1 of 3: 2 of 20 instances (10 %)",
-        "1,284.00 USD a month",
+        "$1,284.00 a month",
         "R1 (low)",
+        "on_demand_percentage 100 → 90 → 50 → 0",
         "Set the on-demand percentage back to 100",
         "10 of 20 instances (50 %): to come",
         "proposed by Ben Okafor",
@@ -267,7 +268,7 @@ async def test_done_is_said_in_the_thread(workspace: SlackWorkspace, bot: AsyncA
     assert "Done: 20 of 20 on spot." in shown["text"]
     assert "actions" not in [b["type"] for b in shown["blocks"]]
     replies = workspace.transcript(APPROVALS, shown["ts"])[1:]
-    assert "Estimated saving: 1,284.00 USD a month." in replies[0]["text"]
+    assert "Estimated saving: $1,284.00 a month." in replies[0]["text"]
 
 
 async def test_an_uncertain_effect_is_resolved_by_a_person(
@@ -334,7 +335,7 @@ async def test_an_anomaly_is_investigated_and_explained(workspace: SlackWorkspac
     message = await workspace.aio.wait_for(lambda m: m["ts"] == ts)
     await workspace.aio.press("dan", message, "anomaly.investigate")
     told = await workspace.aio.wait_for(lambda m: m["thread_ts"] == ts and "EC2" in m["text"])
-    assert "+300.00 USD" in told["rendered"]
+    assert "+$300.00" in told["rendered"]
     await workspace.aio.press("dan", message, "anomaly.expected")
     form = await workspace.aio.wait_for_view("dan")
     await workspace.aio.submit("dan", form["id"], {"reason": "load test that we announced"})

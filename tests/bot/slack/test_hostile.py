@@ -124,13 +124,14 @@ def http_bot(workspace: SlackWorkspace, world: World, threads: Threads) -> Door:
     return Door(app, world)
 
 
-async def test_two_thousand_hostile_payloads(workspace: SlackWorkspace, http_bot: Door, world: World) -> None:
+@pytest.mark.parametrize("count", [600, pytest.param(20_000, marks=pytest.mark.prove)])
+async def test_hostile_payloads(workspace: SlackWorkspace, http_bot: Door, world: World, count: int) -> None:
     """Signed but spoiled: no 5xx, no state change, no listener that fell over."""
     workspace.fault("limits", enabled=False)
     world.add(proposal())
     chance = random.Random(20261123)
     statuses: dict[int, int] = {}
-    for n in range(2000):
+    for n in range(count):
         body, kind = encoded(spoiled(chance))
         answer = await http_bot.send(body, kind)
         statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
@@ -138,8 +139,7 @@ async def test_two_thousand_hostile_payloads(workspace: SlackWorkspace, http_bot
             await asyncio.sleep(0)
     await _settled()
     assert set(statuses) <= {200, 400, 401}, statuses
-    assert statuses[200] > 300
-    assert statuses[400] > 300
+    assert min(statuses[200], statuses[400]) > count / 8
     assert world.rollout().version == 1
     with world.database.read() as tx:
         assert not [x for x in audit.entries(tx, TENANT, subject=world.rollout().id) if x.outcome == "done"]

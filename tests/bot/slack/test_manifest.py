@@ -41,13 +41,13 @@ def test_every_call_has_its_scopes() -> None:
     for path in [*(ROOT / "bot" / "slack").rglob("*.py"), ROOT / "bot" / "shared" / "posting.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "client":
-                if "_" in node.attr and not node.attr.startswith(("_", "send_")):
-                    called.add(
-                        node.attr.replace("_", ".", 2) if node.attr.count("_") > 1 else node.attr.replace("_", ".")
-                    )
             if isinstance(node, ast.Constant) and re.fullmatch(r"(chat|conversations)\.[a-zA-Z]+", str(node.value)):
                 called.add(str(node.value))
+            on_client = (
+                isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "client"
+            )
+            if on_client and re.fullmatch(r"[a-z]+(_[a-zA-Z]+)+", node.attr) and not node.attr.startswith("send_"):
+                called.add(node.attr.replace("_", "."))
     assert called == set(manifest.METHODS)
     assert set(manifest.scopes()) <= set(sandbox_workspace.BOT_SCOPES)
 

@@ -67,7 +67,7 @@ class Brisk(Pace):
 def answered(text: str = "You spent 1,234.50 USD in October 2026.") -> Answer:
     """An answer as the mind gives it: a fact with its receipt, a table, a chart, coverage."""
     fact = Fact("f1", "Total cost", "all", Decimal("1234.50"), "money", "USD", SEPTEMBER, "billed", RECEIPT)
-    rows: tuple[tuple[str | Decimal | None, ...], ...] = (("EC2", Decimal("1000")), ("S3", Decimal("234.5")))
+    rows: tuple[tuple[str | Decimal | None, ...], ...] = (("EC2", Decimal(1000)), ("S3", Decimal("234.5")))
     return Answer(
         Status.ANSWERED,
         text,

@@ -30,6 +30,7 @@ class Heard:
         self.submissions: list[Json] = []
         self.closed: list[Json] = []
         self.answer_to_submissions: Json = {}
+        self.answer_to_commands: Json | None = None
         self.handler: AsyncSocketModeHandler | None = None
 
     def events(self, kind: str) -> list[Json]:
@@ -61,7 +62,7 @@ def listening_app(api_url: str, heard: Heard, **options: Any) -> AsyncApp:
     @app.command("/cost")
     async def command(ack: Any, body: Json) -> None:
         heard.commands.append(body)
-        await ack(f"heard /cost {body['text']}")
+        await ack(**(heard.answer_to_commands or {"text": f"heard /cost {body['text']}"}))
 
     @app.shortcut(any_id())
     async def shortcut(ack: Any, body: Json) -> None:

@@ -6,7 +6,9 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -42,18 +44,25 @@ class Browser:
     def __init__(self, executable: str, profile: Path, *, width: int = 1440, height: int = 900) -> None:
         size = f"--window-size={width},{height}"
         command = [executable, *FLAGS, size, f"--user-data-dir={profile}", "about:blank"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # In a session of its own: the browser's many processes are ended together, not the wrapper script alone.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         self._ids = itertools.count(1)
         self.console: list[str] = []
         self._open = contextlib.ExitStack()
         self._open.callback(self._end)
-        self._socket = self._connect(profile / "DevToolsActivePort")
+        try:
+            self._socket = self._connect(profile / "DevToolsActivePort")
+        except BaseException:
+            self._end()
+            raise
         self._call("Page.enable")
         self._call("Runtime.enable")
         self._call("Log.enable")
 
     def _connect(self, port_file: Path) -> ClientConnection:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 40
         while not (port_file.exists() and port_file.read_text().count("\n")):
             if time.monotonic() > deadline:
                 raise AssertionError("Chromium did not start.")
@@ -62,14 +71,14 @@ class Browser:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
-        dialled = connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None, compression=None)
+        dialled = connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None, compression=None, open_timeout=40)
         return self._open.enter_context(dialled)
 
     def _call(self, method: str, **params: Any) -> Any:
         number = next(self._ids)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            answer = json.loads(self._socket.recv(timeout=20))
+            answer = json.loads(self._socket.recv(timeout=40))
             self._note(answer)
             if answer.get("id") == number:
                 assert "error" not in answer, answer
@@ -82,6 +91,9 @@ class Browser:
             self.console.append(answer["params"]["entry"]["text"] + " " + answer["params"]["entry"].get("url", ""))
 
     def open(self, url: str) -> None:
+        """Leaves whatever was there and loads a page anew."""
+        self._call("Page.navigate", url="about:blank")
+        self.console.clear()
         self._call("Page.navigate", url=url)
         self.until("document.body && document.body.dataset.ready === 'yes'")
 
@@ -93,7 +105,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, script: str, timeout: float = 10) -> None:
+    def until(self, script: str, timeout: float = 20) -> None:
         """Waits until an expression is truthy."""
         deadline = time.monotonic() + timeout
         while not self.run(f"!!({script})"):
@@ -130,5 +142,6 @@ class Browser:
         self._open.close()
 
     def _end(self) -> None:
-        self._process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)

@@ -11,13 +11,14 @@ from slack_sdk.errors import SlackApiError
 
 from sandbox import organisation
 from sandbox.slack.pytest_plugin import SlackWorkspace
+from sandbox.slack.workspace import Workspace
 from tests.sandbox.slack.app import Heard, OwnLoop, connect
 
 
 @pytest.fixture
 def workspace_options() -> dict[str, Any]:
     """Most tests here are about other things than pace."""
-    return {"speed": 20.0, "rate_limits": False}
+    return {"workspace": Workspace(), "speed": 20.0, "rate_limits": False}
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from sandbox.slack.faults import Faults
 from sandbox.slack.http_mode import RequestUrl, encode, sign
 from sandbox.slack.pytest_plugin import SlackWorkspace
 from sandbox.slack.server import HOST, listen
+from sandbox.slack.workspace import Workspace
 from tests.sandbox.slack.app import Heard, OwnLoop, connect, listening_app
 from tests.sandbox.slack.gallery import CARD
 
@@ -35,7 +36,7 @@ class TestFaults:
 
     @pytest.fixture
     def workspace_options(self) -> dict[str, Any]:
-        return {"speed": 20_000.0, "rate_limits": False}
+        return {"workspace": Workspace(), "speed": 20_000.0, "rate_limits": False}
 
     def test_a_lost_ack_brings_the_event_again(self, workspace: SlackWorkspace, heard: Heard) -> None:
         """Same event id, with the number and reason of the retry; and no more once it is acknowledged."""
@@ -132,7 +133,7 @@ class TestWithoutAnApp:
 
     @pytest.fixture
     def workspace_options(self) -> dict[str, Any]:
-        return {"ack_seconds": 0.05, "speed": 20_000.0}
+        return {"workspace": Workspace(), "ack_seconds": 0.05, "speed": 20_000.0}
 
     def test_events_wait_for_the_app(self, workspace: SlackWorkspace) -> None:
         """What is said before the app comes up reaches it then; so the demo may start in any order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +19,20 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="No Chromium on this 
 THREAD = "#pane .messages"
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def opened_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     executable = chromium()
     assert executable is not None
-    opened = Browser(executable, tmp_path / "profile")
+    opened = Browser(executable, tmp_path_factory.mktemp("browser") / "profile")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def browser(opened_browser: Browser) -> Iterator[Browser]:
+    """One browser for all tests; each workspace has its own origin."""
+    yield opened_browser
+    opened_browser.run("location.replace('about:blank')")
 
 
 def sees(browser: Browser, selector: str, text: str) -> None:

@@ -461,3 +461,15 @@ def test_elements_of_every_kind_in_a_form(workspace: SlackWorkspace, web: WebCli
     state = heard.submissions[0]["view"]["state"]["values"]
     for name, (_, _, fieldname, expected) in kinds.items():
         assert state[name][name][fieldname] == expected, json.dumps(state[name])
+
+
+def test_a_command_answered_with_bad_blocks(workspace: SlackWorkspace, heard: Heard) -> None:
+    """Slack would not show them; the person reads why the command failed."""
+    heard.answer_to_commands = {"blocks": [{"type": "hologram"}]}
+    workspace.command("ben", "cloud-costs", "/cost")
+    told = workspace.wait_for(lambda m: m["name"] == "slackbot")
+    assert "invalid_blocks" in told["text"]
+    heard.answer_to_commands = {"response_type": "ephemeral"}
+    workspace.command("ben", "cloud-costs", "/cost")
+    workspace.until(lambda: len(heard.commands) == 2)
+    assert len(workspace.transcript("cloud-costs")) == 1

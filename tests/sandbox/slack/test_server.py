@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.slack.app import PAGE, build, file_content
+from sandbox.slack.manifest import permissions
 from sandbox.slack.pytest_plugin import SlackWorkspace
 from sandbox.slack.server import Background
 from tests.sandbox.slack.gallery import CARD
@@ -156,3 +157,21 @@ def test_a_port_can_be_chosen_once() -> None:
     with pytest.raises(OSError, match="in use"):
         Background(int(first.url.rpartition(":")[2]))
     first.stop()
+
+
+def test_the_app_is_installed_from_its_manifest(tmp_path: Path) -> None:
+    """Scopes, events, commands and shortcuts are those that it declares, and no others."""
+    path = tmp_path / "manifest.yaml"
+    path.write_text(
+        """
+features:
+  slash_commands: [{command: /spend}]
+  shortcuts: [{callback_id: ask, type: global}, {callback_id: explain, type: message}]
+oauth_config: {scopes: {bot: ["chat:write"]}}
+settings: {event_subscriptions: {bot_events: [app_mention]}}
+"""
+    )
+    made = build(base_url="http://127.0.0.1:1", manifest=path).workspace
+    assert (made.scopes, made.events) == ({"chat:write"}, {"app_mention"})
+    assert (made.commands, made.shortcuts, made.message_shortcuts) == (("/spend",), ("ask",), ("explain",))
+    assert permissions(None) == {}

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox import organisation
 from sandbox.slack.pytest_plugin import SlackWorkspace
+from sandbox.slack.workspace import Workspace
 from tests.sandbox.slack.gallery import CARD, FORM, HOME, TASKS
 
 Refused = Callable[..., Any]
@@ -345,7 +346,7 @@ class TestPace:
 
     @pytest.fixture
     def workspace_options(self) -> dict[str, Any]:
-        return {"speed": 1.0}
+        return {"workspace": Workspace(), "speed": 1.0}
 
     def test_a_channel_takes_a_burst_and_then_one_message_a_second(self, web: WebClient, refused: Refused) -> None:
         """The sixth message at once is refused, with the time to wait; another channel still takes one."""

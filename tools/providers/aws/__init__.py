@@ -1,1 +1,1 @@
-"""AWS's rooms."""
+"""AWS's rooms: connection, inventory, metrics, prices and changes."""

@@ -11,7 +11,8 @@ from tools.model.errors import InputError, ResourceConflictError
 from tools.model.resource import Resource
 from tools.model.rollout import Plan, Stage, whole_units
 from tools.providers.aws import groups
-from tools.providers.aws.connection import Connection, our_words
+from tools.providers.aws.connection import Connection
+from tools.providers.aws.refusals import our_words
 from tools.providers.base import ChangePlan, Observation
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.model.errors import ResourceMissingError
 from tools.model.resource import Resource
-from tools.providers.aws.connection import our_words
+from tools.providers.aws.refusals import our_words
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

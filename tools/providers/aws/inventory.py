@@ -11,8 +11,9 @@ from tools.model.errors import DeniedError, ProviderError
 from tools.model.price import Price
 from tools.model.resource import Resource
 from tools.providers.aws import metrics, prices
-from tools.providers.aws.connection import PROVIDER, Connection, our_words
+from tools.providers.aws.connection import PROVIDER, Connection
 from tools.providers.aws.groups import describe_group_resource, fingerprint
+from tools.providers.aws.refusals import our_words
 from tools.providers.base import Access
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class AwsInventory:
         yield "listing images", lambda: ec2.describe_images(Owners=["self"], MaxResults=5)
         yield "listing addresses", lambda: ec2.describe_addresses()
         yield "reading launch templates", lambda: ec2.describe_launch_templates(MaxResults=1)
-        yield "reading spot prices", lambda: ec2.describe_spot_price_history(MaxResults=1)
+        yield "reading spot prices", lambda: ec2.describe_spot_price_history(InstanceTypes=["m5.large"], MaxResults=1)
         watch = self.connection.client("cloudwatch", account_id, region)
         yield "reading metrics", lambda: metrics.probe(watch, self.now())
 

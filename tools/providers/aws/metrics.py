@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tools.providers.aws.connection import our_words
+from tools.providers.aws.refusals import our_words
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tools.model.price import Price
-from tools.providers.aws.connection import PROVIDER, our_words
+from tools.providers.aws.connection import PROVIDER
+from tools.providers.aws.refusals import our_words
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

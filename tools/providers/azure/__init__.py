@@ -1,1 +1,1 @@
-"""Azure's rooms."""
+"""Azure's rooms: connection, inventory, metrics, prices and billing."""

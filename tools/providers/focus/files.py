@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
+import hashlib
 import io
 import os
 import zlib
@@ -50,7 +51,7 @@ def find(paths: Sequence[str | Path]) -> tuple[FocusFile, ...]:
 def _expand(given: str) -> list[Path]:
     if "://" in given:
         raise InputError(
-            f"{given} is an address, and only files of this machine can be read.",
+            f"{given} is an address, and only files of this machine can be read here.",
             fix="Copy the export to a folder first and give the folder.",
         )
     path = Path(given).expanduser()
@@ -107,6 +108,15 @@ def _look(path: Path) -> FocusFile:
     if start[:2] == b"PK":
         raise InputError(f"{path.name} is a zip archive or a spreadsheet.", fix="Give the csv or parquet file itself.")
     return FocusFile(path, "csv", size)
+
+
+def digest(file: FocusFile) -> str:
+    """What is in a file, as 48 hexadecimal digits."""
+    try:
+        with file.path.open("rb") as content:
+            return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=24)).hexdigest()
+    except OSError as error:
+        raise InputError(f"{file.path} cannot be read ({error.strerror}).") from error
 
 
 def header(file: FocusFile) -> tuple[list[str], str]:

@@ -3,9 +3,10 @@
 # ruff: noqa: S608 - this is the place where SQL text is made; names are quoted, and nothing of it reaches our database
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tools.model.charge import ChargeCategory
 from tools.providers.focus.columns import NO_CURRENCY, UNKNOWN, Layout
-from tools.providers.focus.files import FocusFile
 
 STAGE = "stage"
 # Texts of a staged row, in table order. Dimensions of the facts, then the tag text.
@@ -38,7 +39,8 @@ _PROVIDER_NAMES = {
 }
 MACROS = (
     # Exports write missing values as nothing, NULL or null.
-    "CREATE MACRO clean(x) AS CASE WHEN x IS NULL OR lower(trim(x)) = 'null' THEN '' ELSE trim(x) END",
+    "CREATE MACRO clean(x) AS CASE WHEN x IS NULL OR (strlen(x) < 9 AND lower(trim(x)) = 'null') THEN '' "
+    "ELSE trim(x) END",
     # Decimal text, or a spreadsheet's "$10,000.00". Never through a float; NaN and infinity become NULL here.
     r"""CREATE MACRO amount(x) AS CASE WHEN contains(x, '_') THEN NULL ELSE coalesce(
         TRY_CAST(x AS DECIMAL(38,18)),
@@ -52,84 +54,158 @@ MACROS = (
     # What a spreadsheet makes of a long number.
     r"CREATE MACRO damaged(x) AS regexp_full_match(x, '\d(\.\d+)?[eE]\+?\d+|\d{5,}\.0+')",
 )
+# A staged row stands for `n` rows of one file that agree in everything but the hour and the amounts; `row` is the
+# first of them. A row whose amounts or times are bad stands alone. `mark` tells groups of other hours apart.
 CREATE_STAGE = (
     f"CREATE TABLE {STAGE} (file INTEGER, row BIGINT, provider VARCHAR, billing_account_id VARCHAR, "
     "billing_period DATE, day DATE, currency VARCHAR, "
     + ", ".join(f"{t} VARCHAR" for t in TEXTS)
     + ", "
     + ", ".join(f"{a} DECIMAL(38,18)" for a in AMOUNTS)
-    + ", quantity DECIMAL(38,12), price_off BOOLEAN, slashed BOOLEAN, bad VARCHAR)"
+    + ", quantity DECIMAL(38,12), n BIGINT, list_unknown BIGINT, contracted_unknown BIGINT, price_off BIGINT, "
+    "mark UBIGINT, slashed BOOLEAN, bad VARCHAR)"
 )
-# A file whose dates are month/day/year only by our guess: a billing period that would not begin a month.
-AMBIGUOUS = f"SELECT count(*) FROM {STAGE} WHERE file = ? AND slashed AND bad IS NULL"
+# Files whose dates are month/day/year only by our guess: a billing period that would not begin a month.
+AMBIGUOUS = (
+    f"SELECT file, sum(n) FROM {STAGE} WHERE file BETWEEN ? AND ? AND slashed AND bad IS NULL GROUP BY 1 ORDER BY 1"
+)
+# What two files of the same billing period may share: whole groups of rows, equal in every hour and amount.
+CONTENT = (
+    f"CREATE OR REPLACE TEMP TABLE content AS SELECT file, n, hash(*COLUMNS(* EXCLUDE (file, row))) AS what "
+    f"FROM {STAGE} WHERE file IN (SELECT unnest(?))"
+)
+SHARED = """
+    SELECT a.file, b.file, sum(a.n) AS shared FROM content a JOIN content b ON a.what = b.what AND a.file < b.file
+    GROUP BY 1, 2 ORDER BY 1, 2"""
 SEPARATOR = "\x1f"
+# A quote that is never closed: a row too short with line ends in it, or a line end inside an amount, a time or an id.
+OPEN_QUOTE = (
+    f"SELECT file FROM {STAGE} WHERE file BETWEEN ? AND ? AND (bad = '{SEPARATOR}open' OR contains(bad, chr(10))) "
+    "ORDER BY 1 LIMIT 1"
+)
 
 
-def source(file: FocusFile, columns: int) -> str:
-    """The table function that reads a file. A csv row too short ends in NULL, one too long fills the extra column."""
-    path = _quoted(str(file.path))
-    if file.kind == "parquet":
-        return f"(SELECT file_row_number + 1 AS row, * FROM read_parquet({path}, file_row_number = true))"
-    names = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(columns + 1))
-    compression = "gzip" if file.kind == "csv.gz" else "none"
+def source(kind: str, paths: Sequence[str], names: Sequence[str], piece: tuple[int, int] | None = None) -> str:
+    """The table function that reads files of one layout: row, file, c0, c1, ...; a path ends in -NUMBER.
+
+    A csv row too short ends in NULL, one too long fills the extra column. Rows of several csv files are counted on.
+    `piece` are the rows of a parquet file that are wanted, counted from 0.
+    """
+    listed = "[" + ", ".join(_quoted(p) for p in paths) + "]"
+    number = f"CAST(substr(filename, {paths[0].rindex('-') + 2}) AS INTEGER) AS file"
+    if kind == "parquet":
+        columns = ", ".join(f"{_identifier(name)} AS c{n}" for n, name in enumerate(names))
+        part = f" WHERE file_row_number >= {piece[0]} AND file_row_number < {piece[1]}" if piece else ""
+        return (
+            f"(SELECT file_row_number + 1 AS row, {number}, {columns} "
+            f"FROM read_parquet({listed}, file_row_number = true, filename = true){part})"
+        )
+    spelled = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(names) + 1))
+    compression = "gzip" if kind == "csv.gz" else "none"
     return (
-        f"(SELECT row_number() OVER () AS row, * FROM read_csv({path}, columns = {{{names}}}, header = true, "
+        f"(SELECT row_number() OVER () AS row, {number}, * EXCLUDE (filename) "
+        f"FROM read_csv({listed}, columns = {{{spelled}}}, header = true, "
         "delim = ',', quote = '\"', escape = '\"', comment = '', nullstr = '\x01', null_padding = true, "
         f"parallel = false, strict_mode = false, auto_detect = false, compression = '{compression}', "
-        "store_rejects = true, rejects_limit = 0))"
+        "store_rejects = true, rejects_limit = 0, filename = true))"
     )
 
 
-def insert(number: int, file: FocusFile, layout: Layout, types: list[str], provider: str | None) -> str:
-    """INSERT of all rows of one file into the stage; `types` are DuckDB's column types ("VARCHAR" for csv)."""
-    names = _names(file, types)
-    got = _Columns(layout, names, types)
-    width = len(types)
-    shape = "NULL" if file.kind == "parquet" else _shape(width)
-    inner = ", ".join(
+def insert(
+    kind: str,
+    paths: Sequence[str],
+    layout: Layout,
+    types: list[str],
+    provider: str | None,
+    piece: tuple[int, int] | None = None,
+    *,
+    add_up: bool = True,
+) -> str:
+    """INSERT of all rows of files of one layout into the stage; `types` are DuckDB's ("VARCHAR" for csv).
+
+    From the inside: read; give amounts and times their types; judge them row by row; add up what agrees in
+    everything else; clean texts and judge them, once per group instead of once per row. Without `add_up` each row
+    is its own group, which takes no memory.
+    """
+    got = _Columns(layout, types)
+    shape = "CAST(NULL AS VARCHAR)" if kind == "parquet" else _shape(len(types))
+    typed = ", ".join(
         [
-            "row",
+            "*",
             f"{shape} AS shape",
-            f"{_provider(got, provider)} AS provider",
-            f"{got.text('billing_account_id', UNKNOWN)} AS billing_account_id",
-            f"{got.text('currency', NO_CURRENCY)} AS currency",
-            f"{got.text('charge_start')} AS charge_start_text",
-            f"{got.text('charge_end')} AS charge_end_text",
-            f"{got.text('billing_period')} AS billing_period_text",
             f"{got.moment('charge_start')} AS charge_start",
             f"{got.moment('charge_end')} AS charge_end",
-            f"{got.moment('billing_period')} AS billing_start",
-            *(f"{got.text(a)} AS {a}_text" for a in AMOUNTS),
             *(f"{got.amount(a)} AS {a}" for a in AMOUNTS),
             f"TRY_CAST({got.amount('quantity')} AS DECIMAL(38,12)) AS quantity",
-            f"CAST({got.amount('list_unit_price')} AS DOUBLE) AS unit_price",
-            f"CAST({got.amount('pricing_quantity')} AS DOUBLE) AS units",
-            *(f"{got.text(t)} AS {t}" for t in TEXTS),
+            f"{_price_off(got)} AS price_off",
         ]
     )
+    keys = ("provider", "billing_account_id", "billing_period", "currency", *TEXTS)
+    judged = ", ".join(f"{got.raw(k)} AS {k}" for k in keys[1:])
+    named = _quoted(provider) if provider and not got.has("provider") else got.raw("provider")
+    figures = _ADDED_UP if add_up else _ONE_BY_ONE
+    provider_found = "provider" if provider is None else f"coalesce(nullif(provider, ''), {_quoted(provider)})"
     texts = ", ".join(_category() if t == "charge_category" else t for t in TEXTS)
     return (
-        f"INSERT INTO {STAGE} SELECT {number}, row, {_provider_name()}, billing_account_id, "
-        "CAST(date_trunc('month', coalesce(billing_start, charge_start)) AS DATE), CAST(charge_start AS DATE), "
-        f"upper(currency), {texts}, {', '.join(AMOUNTS)}, quantity, "
-        "unit_price IS NOT NULL AND units IS NOT NULL AND list IS NOT NULL AND lower(charge_class) <> 'correction' AND "
-        "abs(CAST(list AS DOUBLE) - unit_price * units) > 0.01 + 0.001 * abs(CAST(list AS DOUBLE)), "
-        "contains(billing_period_text, '/') AND day(billing_start) <> 1, "
-        f"{_bad(layout)} FROM (SELECT {inner} FROM {source(file, width)})"
+        f"INSERT INTO {STAGE} SELECT file, row, {_provider_name()}, billing_account_id, "
+        "CAST(date_trunc('month', coalesce(billing_start, CAST(day AS TIMESTAMP))) AS DATE), day, "
+        f"upper(currency), {texts}, {', '.join(AMOUNTS)}, quantity, n, list_unknown, contracted_unknown, "
+        "price_off, mark, contains(billing_period_text, '/') AND day(billing_start) <> 1, "
+        f"coalesce(bad, {_bad_text(layout)}) FROM (SELECT * REPLACE ({provider_found} AS provider) FROM ("
+        f"SELECT * EXCLUDE (billing_period) REPLACE ({', '.join(f'clean({k}) AS {k}' for k in keys if k != 'billing_period')}), "
+        f"{got.moment_of('billing_period', 'billing_period')} AS billing_start, "
+        "clean(CAST(billing_period AS VARCHAR)) AS billing_period_text FROM ("
+        f"SELECT file, {', '.join(keys)}, day, bad, {figures} FROM ("
+        f"SELECT row, file, {named} AS provider, {judged}, charge_start, charge_end, CAST(charge_start AS DATE) AS day, "
+        f"{', '.join(AMOUNTS)}, quantity, price_off, {_bad_figure(got)} AS bad "
+        f"FROM (SELECT {typed} FROM {source(kind, paths, layout.names, piece)})){' GROUP BY ALL' if add_up else ''})))"
     )
 
 
-def _names(file: FocusFile, types: list[str]) -> list[str]:
-    return [f"c{n}" for n in range(len(types))] if file.kind != "parquet" else []
+_MARK = "hash(charge_start, charge_end, billed, effective)"
+_ADDED_UP = (
+    "CASE WHEN bad IS NOT NULL THEN row END AS alone, min(row) AS row, "
+    + ", ".join(f"sum({a}) AS {a}" for a in AMOUNTS)
+    + ", sum(quantity) AS quantity, count(*) AS n, count(*) - count(list) AS list_unknown, "
+    "count(*) - count(contracted) AS contracted_unknown, count(*) FILTER (price_off AND bad IS NULL) AS price_off, "
+    f"bit_xor({_MARK}) AS mark"
+)
+_ONE_BY_ONE = (
+    f"row, {', '.join(AMOUNTS)}, quantity, 1 AS n, CAST(list IS NULL AS INTEGER) AS list_unknown, "
+    "CAST(contracted IS NULL AS INTEGER) AS contracted_unknown, CAST(price_off AND bad IS NULL AS INTEGER) AS price_off, "
+    f"{_MARK} AS mark"
+)
+
+
+def _price_off(got: _Columns) -> str:
+    """List cost that is not list unit price times quantity, where all three are stated."""
+    if not (got.has("list_unit_price") and got.has("pricing_quantity") and got.has("list")):
+        return "false"
+    price, units = (f"CAST({got.amount(a)} AS DOUBLE)" for a in ("list_unit_price", "pricing_quantity"))
+    listed = f"CAST({got.amount('list')} AS DOUBLE)"
+    return (
+        f"coalesce(lower({got.text('charge_class')}) <> 'correction' AND "
+        f"abs({listed} - {price} * {units}) > 0.01 + 0.001 * abs({listed}), false)"
+    )
 
 
 class _Columns:
     """Expressions for what we keep, by the types that the file has."""
 
-    def __init__(self, layout: Layout, names: list[str], types: list[str]) -> None:
+    def __init__(self, layout: Layout, types: list[str]) -> None:
         self._layout = layout
-        self._names = names or [_identifier(n) for n in layout.names]
+        self._names = [f"c{n}" for n in range(len(types))]
         self._types = types
+
+    def has(self, thing: str) -> bool:
+        return thing in self._layout.positions
+
+    def raw(self, thing: str) -> str:
+        """The column as the file has it, where that is enough to tell rows apart; cleaning comes later."""
+        found = self._layout.positions.get(thing, ())
+        if len(found) == 1 and (self._types[found[0]] == "VARCHAR" or thing == "billing_period"):
+            return self._names[found[0]]
+        return self.text(thing, _DEFAULTS.get(thing, ""))
 
     def text(self, thing: str, default: str = "") -> str:
         found = [self._text(p) for p in self._layout.positions.get(thing, ())]
@@ -159,26 +235,30 @@ class _Columns:
 
     def moment(self, thing: str) -> str:
         found = self._layout.positions.get(thing, ())
+        return self.moment_of(thing, self._names[found[0]]) if found else "CAST(NULL AS TIMESTAMP)"
+
+    def moment_of(self, thing: str, name: str) -> str:
+        """The same from a column of another name."""
+        found = self._layout.positions.get(thing, ())
         if not found:
             return "CAST(NULL AS TIMESTAMP)"
-        kind, name = self._types[found[0]], self._names[found[0]]
+        kind = self._types[found[0]]
         if kind == "TIMESTAMP WITH TIME ZONE":
             return f"({name} AT TIME ZONE 'UTC')"
         if kind.startswith("TIMESTAMP") or kind == "DATE":
             return f"TRY_CAST({name} AS TIMESTAMP)"
-        return f"moment({self._text(found[0])})"
+        return f"moment(clean(CAST({name} AS VARCHAR)))"
 
 
+_DEFAULTS = {"provider": UNKNOWN, "billing_account_id": UNKNOWN, "currency": NO_CURRENCY}
 _EMPTY = "''"
 
 
 def _shape(width: int) -> str:
-    return f"CASE WHEN c{width - 1} IS NULL THEN 'short' WHEN c{width} <> '' THEN 'long' END"
-
-
-def _provider(got: _Columns, given: str | None) -> str:
-    found = got.text("provider", given or UNKNOWN)
-    return f"coalesce(nullif({found}, ''), {_quoted(given)})" if given else found
+    """NULL for a row of the right length, else "short" or "long"; "open" for one that swallowed the lines after it."""
+    everything = ", ".join(f"c{n}" for n in range(width))
+    swallowed = f"CASE WHEN contains(concat({everything}), chr(10)) THEN 'open' ELSE 'short' END"
+    return f"CASE WHEN c{width - 1} IS NULL THEN {swallowed} WHEN c{width} <> '' THEN 'long' END"
 
 
 def _provider_name() -> str:
@@ -200,16 +280,24 @@ def _category() -> str:
     return f"CASE lower(charge_category) {cases} ELSE charge_category END"
 
 
-def _bad(layout: Layout) -> str:
-    """The first thing wrong with a row as "Column<separator>value", or NULL. Columns that are absent are not judged."""
+def _bad_figure(got: _Columns) -> str:
+    """The first thing wrong with a row's shape, amounts or times as "Column<separator>value", or NULL."""
     rules = [("shape IS NOT NULL", "", "shape")]
-    rules += [(f"{a} IS NULL", _COLUMN[a], f"{a}_text") for a in ("billed", "effective")]
-    rules += [(f"{a} IS NULL AND {a}_text <> ''", _COLUMN[a], f"{a}_text") for a in ("list", "contracted")]
-    rules += [(f"abs({a}) >= 1000000000000", _COLUMN[a], f"{a}_text") for a in AMOUNTS]
-    rules += [("coalesce(NOT sane(charge_start), true)", "ChargePeriodStart", "charge_start_text")]
-    if "charge_end" in layout.positions:
-        ends_wrong = "charge_end_text <> '' AND coalesce(NOT sane(charge_end) OR charge_end < charge_start, true)"
-        rules += [(ends_wrong, "ChargePeriodEnd", "charge_end_text")]
+    rules += [(f"{a} IS NULL", _COLUMN[a], got.text(a)) for a in ("billed", "effective")]
+    rules += [
+        (f"{a} IS NULL AND {got.text(a)} <> ''", _COLUMN[a], got.text(a)) for a in ("list", "contracted") if got.has(a)
+    ]
+    rules += [(f"abs({a}) >= 1000000000000", _COLUMN[a], got.text(a)) for a in AMOUNTS if got.has(a)]
+    rules += [("coalesce(NOT sane(charge_start), true)", "ChargePeriodStart", got.text("charge_start"))]
+    if got.has("charge_end"):
+        wrong = "coalesce(NOT sane(charge_end) OR charge_end < charge_start, true)"
+        rules += [(f"{wrong} AND {got.text('charge_end')} <> ''", "ChargePeriodEnd", got.text("charge_end"))]
+    return _first(rules)
+
+
+def _bad_text(layout: Layout) -> str:
+    """The same for texts, judged once per group. Columns that are absent are not judged."""
+    rules = []
     if "billing_period" in layout.positions:
         rules += [("coalesce(NOT sane(billing_start), true)", "BillingPeriodStart", "billing_period_text")]
     known = ", ".join(f"'{c.lower()}'" for c in ChargeCategory)
@@ -219,6 +307,10 @@ def _bad(layout: Layout) -> str:
     wrong_id = "{0} = '' OR length({0}) > 500 OR damaged({0})"
     rules += [(wrong_id.format("billing_account_id"), "BillingAccountId", "billing_account_id")]
     rules += [("damaged(sub_account_id)", "SubAccountId", "sub_account_id")]
+    return _first(rules)
+
+
+def _first(rules: Sequence[tuple[str, str, str]]) -> str:
     cases = " ".join(
         f"WHEN {condition} THEN '{column}{SEPARATOR}' || left({value}, 80)" for condition, column, value in rules
     )

@@ -1,1 +1,1 @@
-"""Vultr's rooms."""
+"""Vultr's rooms: connection, inventory, metrics, prices and billing."""

@@ -101,6 +101,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("load_id", "currency", name=op.f("pk_load_totals")),
     )
     op.create_table(
+        "load_files",
+        sa.Column("load_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.String(length=80), nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("load_id", "digest", name=op.f("pk_load_files")),
+    )
+    op.create_table(
         "load_history",
         sa.Column("id", store.AutoId, autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
@@ -142,5 +149,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("cost_facts", "cost_series", "tag_slots", "load_history", "load_totals", "loads"):
+    for name in ("cost_facts", "cost_series", "tag_slots", "load_history", "load_files", "load_totals", "loads"):
         op.drop_table(name)

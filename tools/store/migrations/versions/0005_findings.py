@@ -58,7 +58,6 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("series", store.Json, nullable=False),
         sa.Column("block", sa.LargeBinary(), nullable=False),
-        sa.Column("saved_at", store.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_detector_memories")),
     )
 

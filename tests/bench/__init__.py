@@ -1,0 +1,1 @@
+"""Benchmarks: programs that print how well and how fast the product does."""
