@@ -61,6 +61,7 @@ class Watch:
             given = rollouts.approvals(tx, self.tenant, rollout.id)
             sent = [i for i in rollouts.intents(tx, self.tenant, rollout.id) if i.desired == desired and i.attempts]
         _must(bool(sent), "a write without a claimed intent")
+        _must(self.cloud.seen, "a step was sent again without looking what became of it")
         newest = max(i.sent_at for i in sent if i.sent_at is not None)
         _must(self.stopped_at is None or newest <= self.stopped_at, "claimed while everything was stopped")
         _must(self.drifted_at is None or sent[-1].created_at <= self.drifted_at, "begun on a resource that was changed")

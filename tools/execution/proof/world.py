@@ -55,6 +55,7 @@ class Cloud:
     landed: dict[str, int] = field(default_factory=dict)
     last: Observation | None = None
     etag: int = 0
+    seen: bool = False
     name: str = CHANGE
 
     def plan(self, resource: Resource, percents: tuple[int, ...]) -> ChangePlan:
@@ -79,7 +80,7 @@ class Cloud:
             self.changed == self.share,
             self.print,
         )
-        before, self.last = self.last, now
+        before, self.last, self.seen = self.last, now, True
         if self.kind in {"stale", "once"} and before is not None and self.chance.random() < self.trouble:
             return before
         return now
@@ -92,6 +93,7 @@ class Cloud:
             raise ResourceConflictError("Somebody else wrote meanwhile.")
         self.etag += 1
         self.on_write(plan, desired, token)
+        self.seen = False
         self.landed[token] = self.landed.get(token, 0) + 1
         if self.kind == "two_step" and desired["form"] == _PLAIN and self.changed:
             self.share, self.form = 0, _MIXED
