@@ -35,6 +35,7 @@ MOST_LEAVES = 20_000
 TAG = "tag:"
 _CATEGORY = str(Dimension.CHARGE_CATEGORY)
 _PRICING = str(Dimension.PRICING_CATEGORY)
+_RESOURCE = str(Dimension.RESOURCE)
 _COMMITMENTS = (str(Dimension.COMMITMENT), str(Dimension.COMMITMENT_STATUS))
 
 
@@ -60,12 +61,28 @@ def attribute(
         mine = [leaves[row] for row in one.rows.tolist()]
         example = mine[0].values
         conditions = tuple((dimensions[column], example[column]) for column in one.columns)
+        conditions = _by_resource(dimensions, conditions, mine, leaves)
         before = total(leaf.before for leaf in mine)
         after = total(leaf.after for leaf in mine)
         drivers.append(Driver(conditions, _kind(dimensions, conditions, mine, before, after), before, after))
     change = EXACT.subtract(total(leaf.after for leaf in leaves), total(leaf.before for leaf in leaves))
     drivers.sort(key=lambda d: (-abs(d.contribution), d.conditions))
     return tuple(drivers), EXACT.subtract(change, total(d.contribution for d in drivers))
+
+
+def _by_resource(
+    dimensions: Sequence[str], conditions: tuple[tuple[str, str], ...], mine: Sequence[Leaf], leaves: Sequence[Leaf]
+) -> tuple[tuple[str, str], ...]:
+    """The same slice named by its one resource in place of tags, which say less of where to look; else unchanged."""
+    if _RESOURCE not in dimensions or any(name == _RESOURCE for name, _ in conditions):
+        return conditions
+    resources = {_value(dimensions, leaf, _RESOURCE) for leaf in mine}
+    if len(resources) != 1 or "" in resources:
+        return conditions
+    named = ((_RESOURCE, resources.pop()), *(c for c in conditions if not c[0].startswith(TAG)))
+    selected = [leaf for leaf in leaves if all(_value(dimensions, leaf, name) == value for name, value in named)]
+    same = len(named) <= slices.MOST_CONDITIONS and len(selected) == len(mine)
+    return named if same else conditions
 
 
 def _codes(dimensions: Sequence[str], leaves: Sequence[Leaf]) -> Floats:
@@ -250,13 +267,15 @@ _PLAIN = {
     _CATEGORY: "{value} charges",
     _PRICING: "{value} pricing",
     str(Dimension.RESOURCE): "resource {value}",
-    str(Dimension.SKU): "{value}",
+    str(Dimension.SKU): "SKU {value}",
 }
 
 
 def in_words(driver: Driver, currency: str, *, skip: Iterable[str] = ()) -> str:
     """'new usage in us-east-1, team web (+$221)'; '' when nothing is left to say beyond `skip`."""
     hidden = set(skip)
+    if any(name == _RESOURCE for name, _ in driver.conditions):
+        hidden.add(str(Dimension.SKU))  # a code that tells people less than the resource's own name
     parts = [_condition(name, value) for name, value in driver.conditions if name not in hidden]
     if not parts:
         return ""
