@@ -79,7 +79,7 @@ def gone(pids: list[int]) -> bool:
 World = tuple[subprocess.Popen[bytes], Path, dict[str, str]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A whole sandbox that runs."""
     home = tmp_path_factory.mktemp("world")
@@ -97,7 +97,7 @@ def fetch(url: str, document: dict[str, object] | None = None) -> Any:
         return json.loads(answer.read())
 
 
-def test_everything_answers_where_endpoints_json_says(world: World) -> None:
+def everything_answers(world: World) -> None:
     """Slack, AWS and Prometheus answer; the story lies where it is said to lie."""
     _, home, endpoints = world
     assert set(endpoints) == KEYS
@@ -115,7 +115,7 @@ def test_everything_answers_where_endpoints_json_says(world: World) -> None:
     assert all((home / file["path"]).exists() for file in truth["files"])
 
 
-def test_prometheus_learns_from_aws_who_serves(world: World) -> None:
+def prometheus_learns_from_aws(world: World) -> None:
     """A fleet that already runs on spot shows its split without anybody telling."""
     _, _, endpoints = world
     deadline = time.monotonic() + 20
@@ -125,8 +125,10 @@ def test_prometheus_learns_from_aws_who_serves(world: World) -> None:
     assert counts == {"on_demand": 2, "spot": 8}
 
 
-def test_it_ends_when_its_input_closes(world: World) -> None:
-    """The program that started it closes the pipe: everything ends, endpoints.json is gone, exit 0."""
+def test_a_sandbox_from_its_start_to_its_end(world: World) -> None:
+    """Everything answers; when the program that started it closes the pipe, everything ends, with exit code 0."""
+    everything_answers(world)
+    prometheus_learns_from_aws(world)
     process, home, _ = world
     services = children_of(process.pid)
     assert len(services) == 4
