@@ -100,8 +100,11 @@ def _headline(tree: DriverTree, scope: str) -> str:
 
 
 def who(conditions: tuple[tuple[str, str], ...]) -> str:
-    """The slice that a driver is about: 'account 123 / team web'."""
-    return " / ".join(_part(d, value) for d, value in conditions) or "all"
+    """The slice that a driver is about: 'account 123 / team web'. A resource's SKU is left out: a code says less."""
+    named = (
+        [c for c in conditions if c[0] != "sku_id"] if any(d == "resource_id" for d, _ in conditions) else conditions
+    )
+    return " / ".join(_part(d, value) for d, value in named) or "all"
 
 
 def _who(driver: Driver) -> str:

@@ -30,7 +30,7 @@ STORIES = (
 TRY = (
     "as Dan in #cloud-costs:   @optiinfra why did S3 go up last week?",
     "as Dan in #cloud-costs:   @optiinfra where can we save money?",
-    "as Ben in #cloud-costs:   @optiinfra move payments-api to spot",
+    "as Ben in #cloud-costs:   @optiinfra move reports-batch to spot",
     "as Carla in #cost-approvals: press a button of a card, or Roll back",
     "anywhere:                 /cost help",
 )

@@ -103,7 +103,16 @@ def post_message(call: Call) -> Json:
     )
     call.workspace.add(message)
     call.announce(message)
+    _answered(call, channel_id, thread_ts)
     return {"channel": channel_id, "ts": message.ts, "message": call.workspace.as_slack(message)}
+
+
+def _answered(call: Call, channel_id: str, thread_ts: str | None) -> None:
+    """A reply takes the status under its thread away, as in Slack."""
+    session = call.workspace.sessions.get((channel_id, thread_ts or ""))
+    if session is not None and session.saying:
+        session.saying = ""
+        call.workspace.publish("status", session=session)
 
 
 def _own(call: Call, name: str, refusal: str) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -166,10 +167,19 @@ def _facts(r: Rollout) -> list[tuple[str, str]]:
 
 def setting(r: Rollout) -> str:
     """What each stage sets, from where it stands: 'on_demand_percentage 100 → 90 → 50 → 0'."""
-    steps = [r.plan.before, *(stage.desired for stage in r.plan.stages)]
+    steps = [_flat(step) for step in (r.plan.before, *(stage.desired for stage in r.plan.stages))]
     names = sorted({name for step in steps for name in step})
     told = [(name, [_written(step.get(name)) for step in steps]) for name in names]
-    return "; ".join(f"{name} {' → '.join(values)}" for name, values in told if len(set(values)) > 1)
+    return "; ".join(f"{name.split('.')[-1]} {' → '.join(values)}" for name, values in told if len(set(values)) > 1)
+
+
+def _flat(step: Mapping[str, object], path: str = "") -> dict[str, object]:
+    """A setting's innermost values by their path: what differs may lie deep inside."""
+    flat: dict[str, object] = {}
+    for name, value in step.items():
+        inner = isinstance(value, dict) and value
+        flat |= _flat(value, f"{path}{name}.") if inner and isinstance(value, dict) else {f"{path}{name}": value}
+    return flat
 
 
 def _written(value: object) -> str:
