@@ -101,8 +101,13 @@ class App:
     @cached_property
     def mind(self) -> Mind:
         from agent.ask import build_mind
+        from bot.shared.cache import cache
+        from tools.analysis.remembered import RememberedCosts
 
-        return build_mind(self.settings, self.database, self.costs, now=self.now, new_id=self.new_id)
+        s = self.settings
+        memory = cache(self.redis, s.cache_seconds)
+        costs = RememberedCosts(self.database, self.tenant, s.tag_keys, s.provisional_days, memory)
+        return build_mind(s, self.database, costs, now=self.now, new_id=self.new_id)
 
     @cached_property
     def gates(self) -> Gates:
