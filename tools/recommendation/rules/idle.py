@@ -21,6 +21,7 @@ from tools.recommendation.evidence import (
 )
 
 KIND = "idle"
+_MEASURED_BY = {"AWS": "CloudWatch", "Google Cloud": "Cloud Monitoring", "Microsoft": "Azure Monitor"}
 IDLE_CPU_PERCENT = 5
 STOPPED_DAYS = 30
 # Half of two weeks of hours: with fewer datapoints, use is not known.
@@ -60,7 +61,7 @@ def _running(situation: Situation, instance: Resource) -> Iterator[Recommendatio
         confidence="0.75",
         risk="R1",
         reversible=True,
-        evidence=(_cost(situation, bill), _cpu(use)),
+        evidence=(_cost(situation, bill), _cpu(instance.provider, use)),
         price_source="the bill: cost of this instance",
         affected=bill.monthly,
     )
@@ -95,9 +96,9 @@ def _cost(situation: Situation, bill: Bill) -> Evidence:
     )
 
 
-def _cpu(use: Mapping[str, float]) -> Evidence:
+def _cpu(provider: str, use: Mapping[str, float]) -> Evidence:
     return Evidence(
         "CPU",
         f"average {use['cpu_average']:.1f} %, highest {use['cpu_maximum']:.1f} % over {use['hours']:.0f} hours",
-        "CloudWatch, hourly",
+        f"{_MEASURED_BY.get(provider, 'metrics')}, hourly",
     )
