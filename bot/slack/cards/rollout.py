@@ -170,7 +170,10 @@ def setting(r: Rollout) -> str:
     steps = [_flat(step) for step in (r.plan.before, *(stage.desired for stage in r.plan.stages))]
     names = sorted({name for step in steps for name in step})
     told = [(name, [_written(step.get(name)) for step in steps]) for name in names]
-    return "; ".join(f"{name.split('.')[-1]} {' → '.join(values)}" for name, values in told if len(set(values)) > 1)
+    # What the stages set alike is said in the plan; what they set differently is what they are about.
+    moving = [(name, values) for name, values in told if len(set(values[1:])) > 1]
+    changed = moving or [(name, values) for name, values in told if len(set(values)) > 1]
+    return "; ".join(f"{name.split('.')[-1]} {' → '.join(values)}" for name, values in changed)
 
 
 def _flat(step: Mapping[str, object], path: str = "") -> dict[str, object]:
