@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Update, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Update, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tools.store.delivery_tables import inbox, messages, outbox
@@ -101,14 +101,14 @@ def claim_message(
         mine = tx.execute(
             update(messages)
             .where(
-                *(messages.c[name] == value for name, value in key.items()),
+                _is(tenant, topic, subject, channel),
                 (messages.c.claimed_until.is_(None)) | (messages.c.claimed_until <= now),
             )
             .values(claimed_until=now + lease)
         )
         if mine.rowcount != 1:
             return None
-    row = tx.execute(select(messages).where(*(messages.c[name] == value for name, value in key.items()))).one()
+    row = tx.execute(select(messages).where(_is(tenant, topic, subject, channel))).one()
     return Posted(row.ts, row.content_hash, tried)
 
 
@@ -118,27 +118,22 @@ def message_written(
     """Remember where the message stands and what it says, and let others write it again."""
     tx.execute(
         update(messages)
-        .where(
-            messages.c.tenant == tenant,
-            messages.c.topic == topic,
-            messages.c.subject == subject,
-            messages.c.channel == channel,
-        )
+        .where(_is(tenant, topic, subject, channel))
         .values(ts=ts, content_hash=content_hash, claimed_until=None, updated_at=now)
     )
 
 
 def release_message(tx: Connection, tenant: str, topic: str, subject: str, channel: str) -> None:
     """Give the right to write back without having written."""
-    tx.execute(
-        update(messages)
-        .where(
-            messages.c.tenant == tenant,
-            messages.c.topic == topic,
-            messages.c.subject == subject,
-            messages.c.channel == channel,
-        )
-        .values(claimed_until=None)
+    tx.execute(update(messages).where(_is(tenant, topic, subject, channel)).values(claimed_until=None))
+
+
+def _is(tenant: str, topic: str, subject: str, channel: str) -> ColumnElement[bool]:
+    return and_(
+        messages.c.tenant == tenant,
+        messages.c.topic == topic,
+        messages.c.subject == subject,
+        messages.c.channel == channel,
     )
 
 
