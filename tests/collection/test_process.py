@@ -156,3 +156,11 @@ def test_what_a_killed_child_left_is_swept_by_the_next(tmp_path: Path, monkeypat
     os.utime(old, (0, 0))
     rollup._sweep(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [young.name]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_no_failure(tmp_path: Path) -> None:
+    """Two loads at once: one takes its folder away between the other's listing and its look at the age."""
+    from tools.collection import rollup
+
+    (tmp_path / f"{rollup.PREFIX}gone").symlink_to(tmp_path / "nothing")
+    rollup._sweep(tmp_path)

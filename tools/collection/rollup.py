@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -181,8 +182,10 @@ def _hear(asked: TextIO) -> dict[str, Any]:
 
 def _sweep(folder: Path) -> None:
     for left in folder.glob(f"{PREFIX}*"):
-        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        # Another load may end, and take its folder away, while this one looks.
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 if __name__ == "__main__":
