@@ -218,6 +218,9 @@ def _findings(commands: Commands) -> None:
         commands, "recommend", "recommending:recommend", "Run the savings rules now.", "optiinfra recommend --json"
     )
     recommend.add_argument("--kind", metavar="K", help="spot_migration, idle, cleanup, storage_class, commitment ...")
+    _command(
+        commands, "savings", "savings:savings", "What rollouts were expected to save, and did.", "optiinfra savings"
+    )
     digest = _command(
         commands, "digest", "findings:digest", "Compose the morning digest without posting it.", "optiinfra digest"
     )

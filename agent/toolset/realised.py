@@ -10,14 +10,7 @@ from agent.toolset.arguments import RealisedSavings
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import total_of
 from tools.model.fact import Table, ToolResult
-from tools.model.outcome import Outcome
-
-_VERDICTS = {
-    "verified": "verified",
-    "not_verified": "not verified",
-    "negative": "costs more than before",
-    "too_early": "too early to tell",
-}
+from tools.model.outcome import VERDICTS, Outcome
 
 
 def realised_savings(args: RealisedSavings, desk: Desk) -> ToolResult:
@@ -63,7 +56,7 @@ def _tables(found: tuple[Outcome, ...]) -> tuple[Table, ...]:
                 o.rollout_id,
                 o.realised_monthly,
                 o.estimated_monthly,
-                _VERDICTS.get(o.verdict, o.verdict),
+                VERDICTS.get(o.verdict, o.verdict),
                 words.name(o.why),
             )
             for o in found

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+# Each verdict as a person reads it.
+VERDICTS = {
+    "verified": "verified",
+    "not_verified": "not verified",
+    "negative": "costs more than before",
+    "too_early": "too early to tell",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`verdict` is verified, not_verified, negative or too_early; `realised` is None until bills tell."""
+    """`verdict` is one of VERDICTS; `realised` is None until bills tell."""
 
     rollout_id: str
     kind: str

@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from bot.api.app import SLACK_PATH, SlackDoor, build_api
 from bot.api.guard import LARGEST_BODY
 from bot.api.health import Check, readiness
-from tools.store.database import Database, open_database
+from tools.store.database import Database, newest_revision, open_database
 from tools.telemetry.metrics import Metrics
 
 SECRET = "signing-secret"
@@ -45,7 +45,7 @@ async def test_it_is_alive_and_ready(database: Database) -> None:
         assert (await client.get("/livez")).json() == {"status": "alive"}
         answer = await client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json()["checks"] == [{"name": "database", "ok": True, "detail": "schema 0006"}]
+    assert answer.json()["checks"] == [{"name": "database", "ok": True, "detail": f"schema {newest_revision()}"}]
 
 
 async def test_without_its_database_it_is_alive_but_not_ready(tmp_path: object) -> None:
