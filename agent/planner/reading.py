@@ -24,6 +24,7 @@ EXAMPLES = (
 CONFIDENT = 0.95
 CLOSE = 0.6
 _LIMIT = 0.5
+_SAVED_BY = frozenset({Metric.COMMITMENT_SAVINGS, Metric.NEGOTIATED_SAVINGS})
 _CALENDAR_AHEAD = re.compile(r"\b(?:forecast|predict|projected|projection|will|going to|gonna|expect|budget)\b")
 _COMMANDED = (
     "Nothing is approved, stopped or changed by words: a rollout moves only when a person who may do so presses the "
@@ -78,6 +79,9 @@ def _decide(parsed: Parsed, today: date, vocabulary: Vocabulary, previous: Plan 
 
 def _intent(parsed: Parsed, previous: Plan | None) -> str:
     best = parsed.scored.best
+    if parsed.slots.metric in _SAVED_BY:
+        # What commitments saved is a kind of cost of every bill, not a proposal and not the outcome of a rollout.
+        return QUERY
     if parsed.asks_values and best in {"", QUERY} and parsed.scored.of(QUERY) < 1 and _filtered(parsed):
         # "what services does the web team use?" is about what that team pays for.
         return QUERY
@@ -176,11 +180,17 @@ def _unknown_name(parsed: Parsed, intent: str, vocabulary: Vocabulary) -> Readin
 
 
 def _fragment(parsed: Parsed, today: date, vocabulary: Vocabulary) -> Reading:
-    """Only a name, a time or a split, and no conversation to add it to: offer whole questions."""
+    """Two of a name, a time and a split ask what was spent; one alone, and no conversation to add it to, gets whole
+    questions offered."""
     if parsed.unknown and not (parsed.named or parsed.slots.by):
         return _not_understood("I did not understand that as a question about cloud cost.")
     if not (parsed.named or parsed.mentions or parsed.slots.by or parsed.slots.named):
         return _not_understood("I did not understand that as a question about cloud cost.")
+    if sum(map(bool, (parsed.named, parsed.slots.by, parsed.mentions))) > 1 and not parsed.unknown:
+        made = build.plan(QUERY, parsed, today, vocabulary)
+        if isinstance(made, Plan):
+            made = replace(made, assumptions=(*made.assumptions, "read as: what was spent"))
+        return _outcome(made, parsed, QUERY, vocabulary)
     offers = []
     for intent in (QUERY, COMPARE, intents.ANOMALIES):
         made = build.plan(intent, parsed, today, vocabulary)

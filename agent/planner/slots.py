@@ -18,7 +18,12 @@ _GRANULARITY = (
     ("week", r"\b(?:weekly|per week|by week|each week|every week|week by week)\b"),
     ("trend", r"\b(?:over time|timeline|trend(?:s|line)?|time series|evolv(?:e|ed|ing)|evolution|history)\b"),
 )  # fmt: skip
+_HELD = r"(?:commitments?|savings? plans?|reserved instances?|reservations?|ris|cuds?)"
+_AGREED = r"(?:negotiated (?:prices?|rates?|discounts?)|enterprise discounts?|edp|contracts?)"
 _METRIC = (
+    ("commitment_savings", rf"\b{_HELD}(?: really| actually| have| has)? sav(?:e[ds]?|ing)\b|\b(?:sav(?:ed|ings?)|save) (?:by|from|through|with|thanks to|on) (?:our |the )?{_HELD}\b|\bcommitment savings\b"),
+    ("negotiated_savings", rf"\b{_AGREED}(?: really| actually| have| has)? sav(?:e[ds]?|ing)\b|\bsav(?:ed|ings?) (?:by|from|through|with|thanks to) (?:our |the )?{_AGREED}\b|\bnegotiated savings\b"),
+    ("gross", r"\bgross(?: costs?| spend| bill)?\b|\bbefore credits\b"),
     ("effective", r"\b(?:(?:net )?(?:amorti[sz]ed|effective)(?: costs?| spend)?)\b"),
     ("list", r"\b(?:(?:at )?(?:list|public|rack)(?:[ -]rate)? (?:prices?|costs?|rates?)|before discounts?|undiscounted)\b"),
     ("contracted", r"\b(?:contracted|negotiated)(?: costs?| prices?| rates?)?\b"),
@@ -92,7 +97,7 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
             by += [known[w[0]] for w in bare.finditer(m["dims"])]
     named = tuple(dict.fromkeys(known[m[0]] for m in bare.finditer(text)))
     spans += [m.span() for m in bare.finditer(text)]
-    metric = _first(_METRIC, text, spans)
+    metrics = _metrics(text, spans)
     granularity = _first(_GRANULARITY, text, spans)
     if extreme := _EXTREME.search(text):
         # "our most expensive day" asks for the days, not for services.
@@ -102,14 +107,25 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
     return Slots(
         tuple(dict.fromkeys(by)),
         named,
-        metric,
+        metrics[0] if metrics else "",
         granularity,
         _limit(text, spans),
         _untagged(text, tag_keys, spans),
         tuple(spans),
-        tuple(name for name, pattern in _METRIC if re.search(pattern, text)),
+        metrics,
         bool(_SHARE.search(text)),
     )
+
+
+def _metrics(text: str, spans: list[tuple[int, int]]) -> tuple[str, ...]:
+    """Kinds of cost that are named; words that say one ("saved by negotiated prices") do not say another as well."""
+    found = []
+    for name, pattern in _METRIC:
+        if m := re.search(pattern, text):
+            spans.append(m.span())
+            text = text[: m.start()] + "\0" * (m.end() - m.start()) + text[m.end() :]
+            found.append(name)
+    return tuple(found)
 
 
 def _first(patterns: tuple[tuple[str, str], ...], text: str, spans: list[tuple[int, int]]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tools.model.errors import InputError
+from tools.model.metric import Metric
 from tools.model.period import Period
 
 
@@ -27,7 +28,7 @@ def _lower(value: object) -> object:
 
 By = Annotated[list[str], BeforeValidator(_words), Field(max_length=3)]
 Where = Annotated[dict[str, list[str]], BeforeValidator(_filters)]
-MetricName = Annotated[Literal["billed", "effective", "list", "contracted"], BeforeValidator(_lower)]
+MetricName = Annotated[Metric, BeforeValidator(_lower)]
 
 
 class Arguments(BaseModel):
@@ -57,7 +58,7 @@ class QueryCosts(Span):
     by: By = []
     where: Where = {}
     exclude: Where = {}
-    metric: MetricName = "billed"
+    metric: MetricName = Metric.BILLED
     granularity: Annotated[Literal["total", "month", "day"], BeforeValidator(_lower)] = "total"
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
     share: bool = False
@@ -69,7 +70,7 @@ class CompareCosts(Span):
     where: Where = {}
     exclude: Where = {}
     by: By = []
-    metric: MetricName = "billed"
+    metric: MetricName = Metric.BILLED
 
     @property
     def against(self) -> Period:
@@ -86,7 +87,7 @@ class ForecastCosts(Span):
     by: By = []
     where: Where = {}
     exclude: Where = {}
-    metric: MetricName = "billed"
+    metric: MetricName = Metric.BILLED
     budget: bool = False
 
 

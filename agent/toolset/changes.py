@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from agent import words
 from agent.planner.aliases import shown
 from agent.toolset import desk as at
 from agent.toolset.arguments import CompareCosts
+from agent.toolset.costs import label, with_names
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import bars, total_of
 from tools.model.driver import Driver, DriverTree
@@ -15,8 +17,9 @@ from tools.model.errors import CurrencyMismatchError
 from tools.model.fact import Table, ToolResult
 from tools.model.money import EXACT
 from tools.model.period import Period
-from tools.model.query import Coverage, Metric
+from tools.model.query import CostQuery, Coverage, Metric
 
+SHOWN = 20
 _KINDS = {
     "usage": "usage",
     "price": "price",
@@ -58,13 +61,13 @@ def compare_costs(args: CompareCosts, desk: Desk) -> ToolResult:
     for driver in tree.drivers:
         facts.add(f"part of the change by {_KINDS.get(driver.kind, driver.kind)}", _who(driver), driver.contribution)
     facts.add("part of the change by all else", "everything else", tree.other)
-    table = _table(tree, scope)
+    table = _split(tree, desk, CostQuery(period, by[:1], where, metric), facts) if by else _table(tree, scope)
     return ToolResult(
         echo,
         facts.all,
         _headline(tree, scope),
-        (table,) if tree.drivers else (),
-        bars(table) if len(tree.drivers) > 1 else (),
+        (table,) if tree.drivers or by else (),
+        bars(table) if len(table.rows) > 1 else (),
         (*notes, *at.coverage_notes(coverage, period)),
         coverage,
     )
@@ -116,6 +119,28 @@ def _part(dimension: str, value: str) -> str:
         return f"(no {shown(dimension)})"
     plain = dimension in {"provider", "service_name"}
     return words.name(value) if plain else f"{shown(dimension)} {words.name(value)}"
+
+
+def _split(tree: DriverTree, desk: Desk, query: CostQuery, facts: Facts) -> Table:
+    """Every value of the dimension that was asked for with its two costs, the greatest change first."""
+    sides: dict[str, list[Decimal]] = {}
+    for side, period in ((0, tree.against), (1, tree.period)):
+        table = desk.costs.table(with_names(replace(query, period=period)))
+        for row in table.rows:
+            if row.currency == tree.currency and row.cost is not None:
+                pair = sides.setdefault(label(row, table), [Decimal(0), Decimal(0)])
+                pair[side] = EXACT.add(pair[side], row.cost)
+    lines = [(name, before, after, EXACT.subtract(after, before)) for name, (before, after) in sides.items()]
+    lines.sort(key=lambda line: (-abs(line[3]), line[0]))
+    for name, _, _, change in lines[:SHOWN]:
+        facts.add("change of cost", name, change)
+    rows: list[tuple[str | Decimal | None, ...]] = list(lines[:SHOWN])
+    if rest := lines[SHOWN:]:
+        before, after = total_of(line[1] for line in rest), total_of(line[2] for line in rest)
+        rows.append((f"{len(rest)} others", before, after, EXACT.subtract(after, before)))
+    what = f"What changed by {shown(query.by[0])}{at.on(at.scope(query.where))}, {tree.period} against {tree.against}"
+    columns = (shown(query.by[0]), "before", "after", "change")
+    return Table(what, columns, ("text", "money", "money", "money"), tuple(rows), tree.currency)
 
 
 def _table(tree: DriverTree, scope: str) -> Table:

@@ -25,7 +25,7 @@ def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
     where = at.filters(desk, args.where, args.exclude)
     by = at.dimensions(desk, args.by)
     query = CostQuery(args.period, by, where, Metric(args.metric), Granularity(args.granularity))
-    table = desk.costs.table(_with_names(query))
+    table = desk.costs.table(with_names(query))
     facts = Facts(table.receipt, args.period, args.metric)
     scope = at.scope(where)
     echo = at.echo("query_costs", args.model_dump(mode="json", exclude_defaults=True), args.period, args.metric, where)
@@ -51,7 +51,7 @@ def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
     )
 
 
-def _with_names(query: CostQuery) -> CostQuery:
+def with_names(query: CostQuery) -> CostQuery:
     """Account ids are shown with the names people know them by."""
     if "sub_account_id" not in query.by or "sub_account_name" in query.by:
         return query
@@ -59,7 +59,7 @@ def _with_names(query: CostQuery) -> CostQuery:
     return replace(query, by=(*query.by[:at_id], "sub_account_name", *query.by[at_id:]))
 
 
-def _label(row: CostRow, table: CostTable) -> str:
+def label(row: CostRow, table: CostTable) -> str:
     """The row's keys as one name; an account is its name with its id."""
     keys = dict(zip(table.query.by, row.keys, strict=True))
     account, account_name = keys.get("sub_account_id"), keys.pop("sub_account_name", None)
@@ -74,11 +74,26 @@ def _label(row: CostRow, table: CostTable) -> str:
     return " / ".join(parts)
 
 
+_HAPPENED = {
+    Metric.NEGOTIATED_SAVINGS: "was saved by negotiated prices",
+    Metric.COMMITMENT_SAVINGS: "was saved by commitments",
+    Metric.SAVINGS: "was saved by negotiated prices and commitments",
+}
+
+
+def _kind(metric: Metric) -> str:
+    if metric is Metric.BILLED or metric in _HAPPENED:
+        return ""
+    cost = " cost" if metric in {Metric.EFFECTIVE, Metric.LIST, Metric.CONTRACTED, Metric.GROSS, Metric.NET} else ""
+    return f" ({metric.replace('_', ' ')}{cost})"
+
+
 def _headline(table: CostTable, query: CostQuery, scope: str, facts: Facts) -> str:
     amounts = words.listed((words.money(total, currency) for currency, total in table.totals), 4)
     what = at.on(scope)
-    kind = "" if query.metric is Metric.BILLED else f" ({query.metric} cost)"
-    first = f"{amounts} was spent{what} {words.span(query.period)}{kind}"
+    first = (
+        f"{amounts} {_HAPPENED.get(query.metric, 'was spent')}{what} {words.span(query.period)}{_kind(query.metric)}"
+    )
     if query.granularity is not Granularity.TOTAL and not query.by and len(table.totals) == 1:
         return first + _over_time(table, query, facts)
     if not query.by or query.granularity is not Granularity.TOTAL or len(table.totals) != 1:
@@ -88,16 +103,17 @@ def _headline(table: CostTable, query: CostQuery, scope: str, facts: Facts) -> s
     if top is None or top.cost is None or whole is None:
         return first + "."
     part = words.share(top.cost, whole)
-    name = _label(top, table)
+    name = label(top, table)
     tail = ""
-    if part is not None and len(table.rows) > 1:
+    # Beside credits, a part can be more than the whole: as a share that says nothing.
+    if part is not None and 0 <= part <= 100 and len(table.rows) > 1:
         facts.add("share of the total", name, part, "percent")
         tail = f" ({words.percent(part)})"
     return f"{first}; the most on {name}: {words.money(top.cost, top.currency)}{tail}."
 
 
 def _over_time(table: CostTable, query: CostQuery, facts: Facts) -> str:
-    """'; $12.00 a day on average, the most in 2026-10-12: $20.00.' - of the days (months) that have costs."""
+    """'; $12.00 a day on average, the most on 12 Oct 2026: $20.00.' - of the days (months) that have costs."""
     whole = table.totals[0][1]
     known = [r for r in table.rows if r.cost is not None]
     if whole is None or len(known) < 2:
@@ -107,9 +123,9 @@ def _over_time(table: CostTable, query: CostQuery, facts: Facts) -> str:
     average = EXACT.divide(whole, Decimal(len(known))).quantize(_FINE)
     facts.add(f"average per {unit}", "everything", average, currency=currency)
     top = max(known, key=lambda r: r.cost or Decimal(0))
-    moment = _moment(top.start, query.granularity)
+    moment = f"on {words.day(top.start)}" if query.granularity is Granularity.DAY else f"in {top.start:%b %Y}"
     most = words.money(top.cost, currency)
-    return f"; {words.money(average, currency)} a {unit} on average, the most in {moment}: {most}."
+    return f"; {words.money(average, currency)} a {unit} on average, the most {moment}: {most}."
 
 
 def _share(table: CostTable, query: CostQuery, desk: Desk, facts: Facts) -> str:
@@ -138,10 +154,10 @@ def _tables(table: CostTable, query: CostQuery, limit: int, facts: Facts) -> tup
         room = 400 if timed else limit
         cells: list[tuple[str | Decimal | None, ...]] = []
         for row in rows[:room]:
-            label = _label(row, table) if query.by else ""
+            what = label(row, table) if query.by else ""
             moment = _moment(row.start, query.granularity)
-            facts.add("cost", " ".join(filter(None, (label, moment))), row.cost, currency=currency)
-            cells.append((*(c for c in (moment, label) if c), row.cost))
+            facts.add("cost", " ".join(filter(None, (what, moment))), row.cost, currency=currency)
+            cells.append((*(c for c in (moment, what) if c), row.cost))
         rest = rows[room:]
         if rest:
             known = [r.cost for r in rest if r.cost is not None]
@@ -155,7 +171,7 @@ def _tables(table: CostTable, query: CostQuery, limit: int, facts: Facts) -> tup
         made.append(
             Table(
                 f"Cost {words.span(query.period)}",
-                (*columns, f"{query.metric} cost"),
+                (*columns, query.metric.replace("_", " ") if query.metric in _HAPPENED else f"{query.metric} cost"),
                 (*("text" for _ in columns), "money"),
                 tuple(cells),
                 currency,

@@ -27,8 +27,8 @@ SHOWN = 10
 def list_anomalies(args: ListAnomalies, desk: Desk) -> ToolResult:
     """Unusual costs that touch a period, the greatest difference first."""
     where = at.filters(desk, args.where, {})
-    every = _with_status(desk.detected(desk.today), desk)
-    chosen = [a for a in every if _touches(a, args.period) and _fits(a, where)]
+    found = [a for a in desk.detected(desk.today) if _touches(a, args.period, desk.today) and _fits(a, where)]
+    chosen = _with_status(found, desk)
     chosen.sort(key=lambda a: -abs(a.excess))
     shown = chosen[:SHOWN]
     coverage = desk.costs.coverage(args.period)
@@ -44,7 +44,7 @@ def list_anomalies(args: ListAnomalies, desk: Desk) -> ToolResult:
         _anomaly_headline(chosen, args.period, scope),
         _anomaly_tables(shown),
         (),
-        (*notes, *at.coverage_notes(coverage, args.period)),
+        (*notes, *_judged_notes(desk, args.period), *at.coverage_notes(coverage, args.period)),
         coverage,
     )
 
@@ -64,7 +64,7 @@ def _anomaly_facts(anomaly: Anomaly, facts: Facts, desk: Desk) -> None:
         )
 
 
-def _with_status(found: tuple[Anomaly, ...], desk: Desk) -> list[Anomaly]:
+def _with_status(found: list[Anomaly], desk: Desk) -> list[Anomaly]:
     """What people said of an anomaly ("expected") stays with it."""
     from tools.store import findings
 
@@ -73,8 +73,23 @@ def _with_status(found: tuple[Anomaly, ...], desk: Desk) -> list[Anomaly]:
     return [replace(a, status=said.get(a.id, a.status)) for a in found]
 
 
-def _touches(anomaly: Anomaly, period: Period) -> bool:
-    return anomaly.started < period.end and anomaly.started + timedelta(days=anomaly.days) > period.start
+def _touches(anomaly: Anomaly, period: Period, today: date) -> bool:
+    """What is open goes on: the newest days are not judged yet, so nobody has seen it end."""
+    end = anomaly.started + timedelta(days=anomaly.days)
+    if anomaly.status == "open":
+        end = max(end, today + timedelta(days=1))
+    return anomaly.started < period.end and end > period.start
+
+
+def _judged_notes(desk: Desk, period: Period) -> tuple[str, ...]:
+    from tools.analysis.settled import settled
+
+    known = settled(desk.costs, desk.today)
+    if known is None:
+        return ("Nothing was judged: there are no days of cost data that are complete.",)
+    if min(period.end, desk.today) <= known.end:
+        return ()
+    return (f"Judged up to {words.last_day(known.end)}; the bills of later days are still coming in.",)
 
 
 def _fits(anomaly: Anomaly, where: tuple[Filter, ...]) -> bool:

@@ -55,6 +55,8 @@ def list_recommendations(args: ListRecommendations, desk: Desk) -> ToolResult:
         facts.add("saving per month", words.name(r.title), r.saving_expected, currency=r.currency, receipt=own)
     echo = at.echo("list_recommendations", args.model_dump(mode="json", exclude_defaults=True), None, "", where)
     notes = [f"{len(found) - len(shown)} more are not listed."] if len(found) > len(shown) else []
+    if not everything and not _looked(desk):
+        notes.append("No inventory was collected yet, so the rules had nothing to look at: run optiinfra collect.")
     blocked = sum(1 for r in shown if r.blocked_by)
     if blocked:
         notes.append(f"{blocked} of those listed cannot be proposed now; the table says why.")
@@ -67,6 +69,14 @@ def list_recommendations(args: ListRecommendations, desk: Desk) -> ToolResult:
         tuple(notes),
         desk.costs.coverage(),
     )
+
+
+def _looked(desk: Desk) -> bool:
+    """Whether anything is known of what runs, beside what it costs."""
+    from tools.store import resources
+
+    with desk.database.read() as tx:
+        return bool(resources.last_looks(tx, desk.tenant))
 
 
 def _fits(r: Recommendation, where: tuple[Filter, ...]) -> bool:

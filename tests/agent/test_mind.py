@@ -335,7 +335,7 @@ def test_days_have_an_average_and_a_most_expensive_one(house: House) -> None:
     answer = house.ask("what was our most expensive day last week?")
     days = {d: world.total(d, date.fromordinal(d.toordinal() + 1)) for d in (date(2026, 11, n) for n in range(16, 23))}
     top = max(days, key=lambda d: days[d])
-    assert f"the most in {top}: {words.money(days[top], 'USD')}" in answer.text
+    assert f"the most on {words.day(top)}: {words.money(days[top], 'USD')}" in answer.text
     assert fact(answer, "average per day").value == (sum(days.values()) / 7).quantize(Decimal("1E-10"))
 
 
@@ -430,3 +430,47 @@ def test_a_memory_in_postgresql_that_does_not_answer_is_told(tmp_path: Path) -> 
     settings = Settings(_env_file=None, home=tmp_path, state_url=f"postgresql://nobody@/none?host={tmp_path}")  # type: ignore[call-arg]
     with pytest.raises(StoreUnavailableError, match="memory of conversations"), memory.open_memory(settings):
         pass
+
+
+def test_a_comparison_by_something_lists_all_of_it(house: House) -> None:
+    """Asked by provider, every provider stands in the table with both costs, and the lines add up to the change."""
+    answer = house.ask("compare October with September by provider")
+    (table,) = answer.tables
+    assert table.columns == ("provider", "before", "after", "change")
+    october, september = (date(2026, 10, 1), date(2026, 11, 1)), (date(2026, 9, 1), date(2026, 10, 1))
+    rows = {row[0]: row[1:3] for row in table.rows}
+    assert set(rows) == {"AWS", "Google Cloud", "Microsoft"}
+    assert rows["AWS"] == (world.total(*september, provider="AWS"), world.total(*october, provider="AWS"))
+    assert sum(row[3] for row in table.rows if isinstance(row[3], Decimal)) == fact(answer, "change of cost").value
+
+
+def test_a_name_with_a_time_and_a_split_is_a_question(house: House) -> None:
+    """'EC2 by region last month' says all that is needed; a name alone does not."""
+    answer = house.ask("EC2 by region last month")
+    assert (answer.status, answer.query["tool"]) == (Status.ANSWERED, "query_costs")
+    assert "read as: what was spent" in answer.assumptions
+    assert house.ask("EC2").status is Status.AMBIGUOUS
+
+
+def test_what_commitments_saved_is_a_kind_of_cost(house: House) -> None:
+    """It is counted on the bills, not looked up among proposals."""
+    answer = house.ask("how much did savings plans save us in October?")
+    assert answer.query["metric"] == "commitment_savings"
+    assert "was saved by commitments in 1-31 Oct 2026" in answer.text
+
+
+def test_what_still_goes_on_is_unusual_today_too(house: House) -> None:
+    """The newest days are not judged yet; what was unusual before them and open is told, and up to when was judged."""
+    earlier = house.ask("any anomalies last week?")
+    now = house.ask("any anomalies since yesterday?")
+    open_ones = {row[0] for row in earlier.tables[0].rows if row[7] == "open"}
+    assert open_ones
+    assert open_ones <= {row[0] for row in now.tables[0].rows}
+    assert any(note.startswith("Judged up to ") for note in now.notes)
+
+
+def test_no_inventory_is_no_clean_bill(house: House) -> None:
+    """Nothing to save is one thing, nothing looked at another."""
+    answer = house.ask("where can we save money?")
+    assert answer.text.startswith("0 savings")
+    assert "No inventory was collected yet, so the rules had nothing to look at: run optiinfra collect." in answer.notes
