@@ -158,7 +158,10 @@ class Mind:
         if known and known[0] == version and known[2].groups == groups:
             made = known[2]
         else:
-            made = vocabulary.build(self._costs.values, self._settings.tag_keys, self._costs.span(), groups)
+            settings, span = self._settings, self._costs.span()
+            made = vocabulary.build(
+                self._costs.values, settings.tag_keys, span, groups, fiscal_start=settings.fiscal_year_start
+            )
         with self._lock:
             self._known = (version, now, made)
         return made

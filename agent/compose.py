@@ -61,6 +61,7 @@ def _coverage(results: list[ToolResult]) -> Coverage:
         min(days, default=None),
         max((c.provisional_share for c in all_of), default=Decimal(0)),
         tuple(dict.fromkeys(m for c in all_of for m in c.missing)),
+        "; ".join(dict.fromkeys(c.invoices for c in all_of if c.invoices)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.toolset import arguments, changes, costs, data, findings, realised, savings
+from agent.toolset import allocated, arguments, budgets, changes, costs, data, findings, realised, savings, units
 from agent.toolset.desk import Desk
 from tools.model.errors import InputError
 from tools.model.fact import Fact, ToolResult
@@ -71,6 +71,19 @@ TOOLS: tuple[ToolSpec, ...] = (
         "What finished rollouts really saved, from bills.",
         arguments.RealisedSavings,
         realised.realised_savings,
+    ),
+    ToolSpec(
+        "allocated_costs",
+        "Who pays by the allocation rules: own cost, part of shared cost, total; one payer or all (chargeback).",
+        arguments.AllocatedCosts,
+        allocated.allocated_costs,
+    ),
+    ToolSpec("budget_status", "How the budgets stand.", arguments.BudgetStatus, budgets.budget_status),
+    ToolSpec(
+        "unit_costs",
+        "Cost per unit of a metric of one's own (cost per order).",
+        arguments.UnitCosts,
+        units.unit_costs,
     ),
     ToolSpec("list_values", "Known values of a dimension.", arguments.ListValues, data.list_values),
     ToolSpec("data_status", "Freshness and coverage of the data.", arguments.DataStatus, data.data_status),

@@ -196,6 +196,7 @@ class App:
         jobs = (
             DailyJob("collect", hour, self.jobs.collect),
             DailyJob("analyse", hour, self.jobs.analyse),
+            DailyJob("budgets", hour, self.jobs.budgets),
             DailyJob("learn", hour, self.jobs.learn),
             DailyJob("digest", hour, self.jobs.digest),
         )
@@ -263,4 +264,4 @@ def open_app(settings: Settings | None = None, *, env_file: Path | None = Path("
     from tools.telemetry.logs import configure_logs
 
     configure_logs(level=settings.log_level, json=settings.log_json)
-    return App(settings, open_database(settings.database_url))
+    return App(settings, open_database(settings.database_url, settings.facts_url))

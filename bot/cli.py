@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Ask about cloud cost, get numbers with receipts, and turn savings real step by step.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for add in (_data, _export, _questions, _files, _findings, _rollouts, _running):
+    for add in (_data, _checking, _export, _questions, _files, _findings, _allocation, _budgets, _rollouts, _running):
         add(commands)
     return parser
 
@@ -97,16 +97,41 @@ def _days(text: str) -> tuple[date, date]:
     return _day(start), _day(end)
 
 
-def _period(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+def _period(parser: argparse.ArgumentParser, *, required: bool = False, named: bool = False) -> None:
     parser.add_argument("--from", dest="start", type=_day, metavar="DAY", required=required, help="first day")
     parser.add_argument("--to", dest="end", type=_day, metavar="DAY", required=required, help="day after the last")
+    if named:
+        parser.add_argument(
+            "--period",
+            default="",
+            metavar="P",
+            help="instead of --from and --to: 2026-10, 2026-Q4, 2026, FY2027, FY2027-Q1",
+        )
 
 
 def _where(parser: argparse.ArgumentParser) -> None:
+    _filter(parser)
+    _metric(parser)
+
+
+def _filter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--where", action="append", default=[], metavar="DIM=VALUE", help="keep only these costs; may be repeated"
     )
+
+
+def _metric(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", choices=METRICS, default="billed", metavar="M", help=f"one of {', '.join(METRICS)}")
+
+
+def _currency(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--currency", default="", metavar="C", help="in this currency, by the file of OPTIINFRA_RATES_FILE"
+    )
+
+
+def _as(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("--as", dest="user", required=required, default="", metavar="USER", help="e-mail of the person")
 
 
 def _data(commands: Commands) -> None:
@@ -128,19 +153,13 @@ def _data(commands: Commands) -> None:
         "Ask the cost data without language.",
         "optiinfra costs --from 2026-10-01 --to 2026-11-01 --by service --where provider=AWS",
     )
-    _period(costs)
+    _period(costs, named=True)
     costs.add_argument(
-        "--period",
-        default="",
-        metavar="P",
-        help="instead of --from and --to: 2026-10, 2026-Q4, 2026, FY2027, FY2027-Q1",
+        "--by", default="", metavar="DIM[,DIM]", help="provider, service, region, account, team, allocation ..."
     )
-    costs.add_argument("--by", default="", metavar="DIM[,DIM]", help="provider, service, region, account, team ...")
     _where(costs)
     costs.add_argument("--granularity", choices=["total", "month", "day"], default="total")
-    costs.add_argument(
-        "--currency", default="", metavar="C", help="also in this currency, by the file of OPTIINFRA_RATES_FILE"
-    )
+    _currency(costs)
     explain = _command(
         commands,
         "explain",
@@ -151,6 +170,31 @@ def _data(commands: Commands) -> None:
     _period(explain, required=True)
     explain.add_argument("--against", type=_days, required=True, metavar="D..D", help="the period to compare with")
     _where(explain)
+    _currency(explain)
+
+
+def _checking(commands: Commands) -> None:
+    reconcile = _command(
+        commands,
+        "reconcile",
+        "reconciling:reconcile_bills",
+        "Set every bill beside its invoice and say why they differ.",
+        "optiinfra reconcile --from 2026-10-01 --to 2026-11-01 --invoices invoices.csv",
+    )
+    _period(reconcile)
+    reconcile.add_argument(
+        "--invoices",
+        default="",
+        metavar="FILE.csv",
+        help="keep these first: provider, billing_account_id, period, amount, currency (invoice_id, tax)",
+    )
+    _command(
+        commands,
+        "coverage",
+        "reconciling:show_coverage",
+        "What the data of each account covers, and what is missing.",
+        "optiinfra coverage --json",
+    )
 
 
 def _export(commands: Commands) -> None:
@@ -207,6 +251,31 @@ def _findings(commands: Commands) -> None:
         commands, "anomalies", "findings:anomalies", "Show the anomalies that were found.", "optiinfra anomalies"
     )
     _period(anomalies)
+    anomalies.add_argument("--held", action="store_true", help="only those that this week's alerts have no room for")
+    anomalies.add_argument(
+        "--say",
+        dest="feedback",
+        nargs=2,
+        metavar=("WORD", "ID"),
+        help="what you say of an anomaly: expected, useful or mute (with --as; a mute needs --reason and --until)",
+    )
+    anomalies.add_argument("--reason", default="", metavar="R", help="why, for --say")
+    anomalies.add_argument("--until", type=_day, metavar="DAY", help="last day of a mute")
+    anomalies.add_argument("--per-week", type=int, metavar="N", help="tell at most so many a week in the digest (--as)")
+    _as(anomalies, required=False)
+    trends = _command(
+        commands,
+        "trends",
+        "trending:trends",
+        "What is rising and falling, how surely, and what is new.",
+        "optiinfra trends --by service,account --days 90",
+    )
+    trends.add_argument(
+        "--by", default="service", metavar="DIM[,DIM]", help="provider, service, region, account, team ..."
+    )
+    trends.add_argument("--days", type=int, default=90, metavar="N", help="how far back to look (default: 90)")
+    trends.add_argument("--limit", type=int, default=10, metavar="N", help="how many to show (default: 10)")
+    _where(trends)
     forecast = _command(
         commands, "forecast", "findings:forecast", "Forecast cost with its band.", "optiinfra forecast --by provider"
     )
@@ -226,6 +295,127 @@ def _findings(commands: Commands) -> None:
     )
     digest.add_argument("--date", type=_day, metavar="DAY", help="the morning it is for (default: today)")
     digest.add_argument("--channel", metavar="C", help="channel it would be posted to")
+
+
+def _allocation(commands: Commands) -> None:
+    allocation = _command(commands, "allocation", "", "Who pays for what, by rules.", "optiinfra allocation report")
+    actions = allocation.add_subparsers(metavar="ACTION", required=True)
+    apply = _command(
+        actions,
+        "apply",
+        "allocating:apply",
+        "Store rules, or only say what they would move.",
+        "optiinfra allocation apply teams.toml --dry-run",
+    )
+    apply.add_argument("file", metavar="FILE", help="rules as TOML (docs/allocation.md)")
+    apply.add_argument("--dry-run", action="store_true", help="say what would move, store nothing")
+    _as(apply, required=False)
+    _period(apply, named=True)
+    _metric(apply)
+    show = _command(actions, "show", "allocating:show", "Show the rules that count.", "optiinfra allocation show")
+    show.add_argument("--version", type=int, metavar="N", help="an earlier version")
+    history = _command(
+        actions, "history", "allocating:history", "List every version.", "optiinfra allocation history --json"
+    )
+    for parser in (show, history):
+        parser.add_argument("--dimension", default="", metavar="D", help="only of this allocation dimension")
+    remove = _command(
+        actions,
+        "remove",
+        "allocating:remove",
+        "Take a dimension's rules out of use.",
+        "optiinfra allocation remove team --as ben@lumen.example",
+    )
+    remove.add_argument("dimension", metavar="DIMENSION")
+    _as(remove)
+    report = _command(
+        actions,
+        "report",
+        "charging:report",
+        "Own cost, shared cost and total of everybody who pays.",
+        "optiinfra allocation report --period 2026-10",
+    )
+    report.add_argument("--dimension", default="", metavar="D", help="by these rules, where there are several")
+    report.add_argument("--version", type=int, metavar="N", help="by an earlier version of the rules")
+    _currency(report)
+    untagged = _command(
+        actions,
+        "untagged",
+        "charging:untagged",
+        "Cost without a tag, month by month, and its trend.",
+        "optiinfra allocation untagged --from 2026-06-01 --to 2026-11-01 --tag team",
+    )
+    untagged.add_argument("--tag", default="", metavar="KEY", help="only this tag key")
+    for parser in (report, untagged):
+        _period(parser, named=True)
+        _where(parser)
+
+
+def _budgets(commands: Commands) -> None:
+    budget = _command(commands, "budget", "", "Budgets, and how they stand.", "optiinfra budget check")
+    actions = budget.add_subparsers(metavar="ACTION", required=True)
+    add = _command(
+        actions,
+        "set",
+        "budgeting:assign",
+        "Set a budget, or change it.",
+        "optiinfra budget set checkout --amount 50000 --currency USD --where allocation=checkout --as ben@lumen.example",
+    )
+    add.add_argument("name", metavar="NAME", help="letters, digits, - and _")
+    add.add_argument("--amount", required=True, metavar="N", help="50000 or 50000.50, for each period")
+    add.add_argument("--currency", required=True, metavar="C", help="USD, EUR ...")
+    add.add_argument("--period", choices=["month", "quarter", "fiscal_year"], default="month")
+    add.add_argument(
+        "--alert-at",
+        default="50,80,100",
+        metavar="P[,P]",
+        help="tell when so many percent are spent (default 50,80,100)",
+    )
+    add.add_argument(
+        "--chance",
+        type=int,
+        default=80,
+        metavar="P",
+        help="tell when the forecast passes the budget with this chance in percent (default 80; 0: never)",
+    )
+    add.add_argument(
+        "--channel", default="", metavar="C", help="Slack channel id for its alerts (default: the digest's)"
+    )
+    _where(add)
+    _command(actions, "list", "budgeting:listing", "List budgets.", "optiinfra budget list")
+    check = _command(actions, "check", "budgeting:check", "Say how budgets stand.", "optiinfra budget check --json")
+    check.add_argument("name", nargs="?", default="", metavar="NAME", help="only this one")
+    remove = _command(
+        actions,
+        "remove",
+        "budgeting:remove",
+        "Remove a budget.",
+        "optiinfra budget remove checkout --as ben@lumen.example",
+    )
+    remove.add_argument("name", metavar="NAME")
+    for parser in (add, remove):
+        _as(parser)
+    units = _command(
+        commands, "units", "", "Your own metrics, and cost per unit.", "optiinfra units report --metric orders"
+    )
+    actions = units.add_subparsers(metavar="ACTION", required=True)
+    read = _command(
+        actions, "import", "units:read", "Read a csv file of daily values.", "optiinfra units import orders.csv"
+    )
+    read.add_argument("file", metavar="FILE", help="columns date, metric, value, and dimensions that the values are of")
+    report = _command(
+        actions,
+        "report",
+        "units:report",
+        "Cost per unit of a metric.",
+        "optiinfra units report --metric orders --period 2026-10",
+    )
+    report.add_argument("--metric", default="", metavar="U", help="the metric to divide by (default: the only one)")
+    report.add_argument("--cost", choices=METRICS, default="billed", metavar="M", help="which cost (as in `costs`)")
+    report.add_argument("--granularity", choices=["day", "month", "total"], default="month")
+    _period(report, named=True)
+    _filter(report)
+    _currency(report)
 
 
 def _rollouts(commands: Commands) -> None:
@@ -259,6 +449,47 @@ def _rollouts(commands: Commands) -> None:
         decide.add_argument("--as", dest="user", required=True, metavar="USER", help="e-mail of the person")
         decide.add_argument("--reason", default="", metavar="R")
 
+    _stops(actions)
+
+
+def _stops(actions: Commands) -> None:
+    _command(actions, "stops", "stops:listing", "What forbids changes now or later.", "optiinfra rollout stops")
+    resolve = _command(
+        actions,
+        "resolve",
+        "stops:resolve",
+        "Say whether an effect of unknown fate happened.",
+        "optiinfra rollout resolve ro-1a2b3c4d --happened no --as ben@lumen.example",
+    )
+    resolve.add_argument("id", metavar="ID")
+    resolve.add_argument("--happened", choices=["yes", "no"], required=True, help="what the cloud shows")
+    stop = _command(
+        actions,
+        "stop",
+        "stops:stop",
+        "Stop all rollouts: no step begins or goes on, rollbacks do.",
+        'optiinfra rollout stop --as olaf@lumen.example --reason "incident 42"',
+    )
+    resume = _command(
+        actions, "resume", "stops:resume", "Lift the stop.", "optiinfra rollout resume --as ben@lumen.example"
+    )
+    freeze = _command(
+        actions,
+        "freeze",
+        "stops:freeze",
+        "Plan a time in which nothing new is changed.",
+        "optiinfra rollout freeze --from 2026-12-20T18:00 --until 2027-01-04T06:00 --as olaf@lumen.example",
+    )
+    freeze.add_argument("--from", dest="start", required=True, metavar="TIME", help="UTC unless it says otherwise")
+    freeze.add_argument("--until", dest="end", required=True, metavar="TIME", help="UTC unless it says otherwise")
+    thaw = _command(
+        actions, "thaw", "stops:thaw", "Lift a freeze.", "optiinfra rollout thaw fr-1 --as ben@lumen.example"
+    )
+    thaw.add_argument("id", metavar="FREEZE")
+    for command in (resolve, stop, resume, freeze, thaw):
+        command.add_argument("--as", dest="user", required=True, metavar="USER", help="e-mail of the person")
+        command.add_argument("--reason", default="", metavar="R")
+
 
 def _running(commands: Commands) -> None:
     serve = _command(commands, "serve", "serving:serve", "Run the product.", "optiinfra serve --role all")
@@ -283,6 +514,7 @@ def _running(commands: Commands) -> None:
     )
     prove.add_argument("--rollouts", type=int, default=200, metavar="N", help="how many runs (default: 200)")
     prove.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the first run; a seed repeats its run")
+    prove.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one per processor)")
     prove.add_argument("--defects", action="store_true", help="also switch each defence off and see it noticed")
     demo = _command(commands, "demo", "demo:demo", "Tell the three stories on loopback.", "optiinfra demo --once")
     demo.add_argument("--once", action="store_true", help="end after the stories (exit 0 only if all three held)")

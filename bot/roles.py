@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -183,9 +182,9 @@ def _execute(app: App) -> None:
     """One round of the executor; what changed is told at once."""
     changed = app.engine.step_all()
     with app.database.read() as tx:
-        standing = Counter(r.state for r in rollouts.listing(tx, app.tenant))
+        standing = rollouts.standing(tx, app.tenant)
     for state in State:
-        app.metrics.rollouts.labels(state).set(standing[state])
+        app.metrics.rollouts.labels(state).set(standing.get(state, 0))
     if changed:
         _log.info("rollouts_moved", rollouts=[r.id for r in changed], states=[str(r.state) for r in changed])
         app.bells[1].ring()

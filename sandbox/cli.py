@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     restate.set_defaults(run=_restate)
 
     serve = commands.add_parser("serve", help="one process of the sandbox (used by `up`)")
-    serve.add_argument("service", choices=("aws", "slack", "health", "clouds"))
+    serve.add_argument("service", choices=("aws", "slack", "health", "clouds", "clickhouse"))
     serve.add_argument("--fd", type=int, help="file descriptor of a listening socket")
     serve.add_argument("--port", type=_port, default=0, help="or the port to listen on (default: a free one)")
     serve.add_argument("--options", type=json.loads, default={}, help="JSON object of the service's options")

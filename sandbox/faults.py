@@ -19,23 +19,12 @@ class FaultKind(StrEnum):
     TIMEOUT = "timeout"  # no answer; nothing was done
     TIMEOUT_AFTER_SUCCESS = "timeout_after_success"  # done, but the answer never arrives
     CUT = "cut"  # the connection breaks at once; nothing was done
-    # Of the clouds that speak JSON over REST only:
-    BROKEN_ANSWER = "broken_answer"  # the answer ends in the middle, the connection stays
     EMPTY_PAGE = "empty_page"  # a page without items that names the same next page
     REPEATED_PAGE = "repeated_page"  # the next page is named as this one, again and again
-    CLOCK_SKEW = "clock_skew"  # the answer is dated `seconds` wrong
+    CLOCK_SKEW = "clock_skew"  # the clocks differ: the answer is dated `seconds` wrong, or AWS refuses the signature
+    # Of the clouds that speak JSON over REST only:
+    BROKEN_ANSWER = "broken_answer"  # the answer ends in the middle, the connection stays
     ABSENT = "absent"  # the API has no such call (404)
-
-
-REST_ONLY = frozenset(
-    {
-        FaultKind.BROKEN_ANSWER,
-        FaultKind.EMPTY_PAGE,
-        FaultKind.REPEATED_PAGE,
-        FaultKind.CLOCK_SKEW,
-        FaultKind.ABSENT,
-    }
-)
 
 
 class UnknownFaultError(ValueError):
@@ -70,10 +59,14 @@ class Fault:
         }
 
 
-def fault_of(document: Mapping[str, object], *, rest: bool = False) -> Fault:
-    """Read {kind, action?, times?, seconds?}, of a REST cloud header? too; raises UnknownFaultError."""
+def fault_of(
+    document: Mapping[str, object], *, rest: bool = False, kinds: frozenset[FaultKind] = frozenset(FaultKind)
+) -> Fault:
+    """Read {kind, action?, times?, seconds?}, of a REST cloud header? too; raises UnknownFaultError.
+
+    `kinds` are those that the cloud knows.
+    """
     known = {"kind", "action", "times", "seconds"} | ({"header"} if rest else set())
-    kinds = [kind for kind in FaultKind if rest or kind not in REST_ONLY]
     if strange := set(document) - known:
         raise UnknownFaultError(f"Unknown fields {', '.join(sorted(strange))}; a fault has {', '.join(sorted(known))}.")
     try:
@@ -81,7 +74,7 @@ def fault_of(document: Mapping[str, object], *, rest: bool = False) -> Fault:
     except ValueError:
         kind = None
     if kind not in kinds:
-        raise UnknownFaultError(f"kind must be one of {', '.join(k.value for k in kinds)}.")
+        raise UnknownFaultError(f"kind must be one of {', '.join(k.value for k in FaultKind if k in kinds)}.")
     times, seconds = document.get("times"), document.get("seconds", 5.0)
     if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
         raise UnknownFaultError("times must be a whole number from 1, or absent for ever.")
@@ -106,14 +99,19 @@ class Faults:
         with self._lock:
             self.faults.clear()
 
-    def hit(self, action: str) -> Fault | None:
-        """The fault that this call of `action` meets, counted, or None."""
+    def hit(self, *names: str) -> Fault | None:
+        """The fault that this call meets by one of its names, counted, or None."""
         with self._lock:
             for fault in self.faults:
-                if not fault.spent and fnmatchcase(action, fault.action):
+                if not fault.spent and any(fnmatchcase(name, fault.action) for name in names):
                     fault.hits += 1
                     return fault
         return None
+
+    def denies(self, action: str) -> bool:
+        """Whether the permission is missing now; asking does not count as a hit."""
+        with self._lock:
+            return any(f.kind is FaultKind.DENY and not f.spent and fnmatchcase(action, f.action) for f in self.faults)
 
     def as_json(self) -> list[dict[str, object]]:
         with self._lock:

@@ -55,6 +55,7 @@ ALTERNATIVES = {
 VOLUME_PRICE = {"gp3": Decimal("0.088"), "gp2": Decimal("0.11"), "io1": Decimal("0.138"), "st1": Decimal("0.05")}
 SNAPSHOT_PRICE = Decimal("0.05")
 ADDRESS_PRICE = Decimal("0.005")
+LOAD_BALANCER_PRICE = Decimal("0.0252")
 
 
 def resource_id(prefix: str, key: str) -> str:
@@ -269,3 +270,107 @@ BUCKETS = (
     ("lumen-product-images", AWS_PRODUCTION, tagged("catalog", service="catalog")),
     ("lumen-access-logs", AWS_PRODUCTION, ()),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An RDS instance, and its usual CPU use in percent."""
+
+    name: str
+    account_id: str
+    kind: str
+    gigabytes: int
+    tags: tuple[tuple[str, str], ...]
+    busy: float
+    standby: bool = False
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:rds:{REGION}:{self.account_id}:db:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """An application load balancer in front of so many targets; `requests` a day, none without targets."""
+
+    name: str
+    account_id: str
+    key: str
+    tags: tuple[tuple[str, str], ...]
+    targets: int = 0
+    requests: int = 0
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:elasticloadbalancing:{REGION}:{self.account_id}:loadbalancer/app/{self.name}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function."""
+
+    name: str
+    account_id: str
+    memory: int
+    architecture: str
+    tags: tuple[tuple[str, str], ...]
+    invocations: int
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:lambda:{REGION}:{self.account_id}:function:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NatGateway:
+    """A NAT gateway, and how many GB a day go out through it."""
+
+    name: str
+    account_id: str
+    tags: tuple[tuple[str, str], ...]
+    gigabytes: int
+
+    @property
+    def id(self) -> str:
+        return resource_id("nat", f"nat/{self.name}")
+
+
+DATABASES = (
+    Database("orders", AWS_PRODUCTION, "db.r6g.2xlarge", 1250, tagged("checkout", service="orders"), 41, standby=True),
+    Database("catalog", AWS_PRODUCTION, "db.r6g.2xlarge", 1250, tagged("catalog", service="catalog"), 12),
+    Database("payments", AWS_PRODUCTION, "db.r6g.xlarge", 1250, tagged("payments", service="payments"), 38),
+    Database("staging", AWS_STAGING, "db.t4g.large", 100, tagged("platform", "staging", "staging"), 6),
+)
+LOAD_BALANCERS = (
+    *(
+        LoadBalancer(name, AWS_PRODUCTION, "50dc6c495c0c9188", tagged(team, service=name), targets, requests)
+        for name, team, targets, requests in (
+            ("checkout", "checkout", 4, 2_400_000),
+            ("search", "search", 4, 5_100_000),
+            ("web", "web", 6, 9_800_000),
+        )
+    ),
+    # Its campaign is long over; nothing stands behind it.
+    LoadBalancer("promo-2024", AWS_PRODUCTION, "9f2d7a11c0ffee00", ()),
+)
+FUNCTIONS = tuple(
+    Function(name, AWS_PRODUCTION, memory, architecture, tagged(team, service=name), invocations)
+    for name, team, memory, architecture, invocations in (
+        ("order-events", "checkout", 1024, "x86_64", 1_900_000),
+        ("image-resize", "catalog", 3008, "x86_64", 240_000),
+        ("notify", "web", 256, "arm64", 700_000),
+    )
+)
+NAT_GATEWAYS = (
+    *(NatGateway(f"nat-{zone}", AWS_PRODUCTION, tagged("platform"), 640) for zone in ("a", "b", "c")),
+    NatGateway("nat-staging", AWS_STAGING, tagged("platform", "staging", "staging"), 90),
+)
+# GiB by storage class, as CloudWatch calls the classes; and whether rules move or delete anything there.
+BUCKET_CLASSES: dict[str, dict[str, int]] = {
+    CLICKSTREAM_BUCKET: {"StandardStorage": 45_000},
+    "lumen-warehouse": {"StandardStorage": 31_000, "StandardIAStorage": 2_000},
+    "lumen-product-images": {"StandardStorage": 18_000},
+    "lumen-access-logs": {"StandardStorage": 14_000},
+}
+UNFINISHED_UPLOADS = {"lumen-warehouse": 3}
+EXPIRING = {"lumen-warehouse": ("stage/", 30)}

@@ -120,7 +120,7 @@ def sandbox_aws_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sa
     """One AWS for all tests of a worker; take `sandbox_aws` to have it fresh."""
     listener = listen()
     url = url_of(listener)
-    child = _started("aws", tmp_path_factory.mktemp("aws"), listener, speed=SPEED)
+    child = _started("aws", tmp_path_factory.mktemp("aws"), listener, speed=SPEED, today=STORY_TODAY.isoformat())
     yield SandboxAws(url, child)
     end_all([child])
 
@@ -147,6 +147,17 @@ def sandbox_prometheus(sandbox_prometheus_process: SandboxPrometheus) -> Sandbox
     """A Prometheus that knows the organisation's services, as at the start; tell it with `health` and `instances`."""
     sandbox_prometheus_process.control.post("reset")
     return sandbox_prometheus_process
+
+
+@pytest.fixture(scope="session")
+def sandbox_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a ClickHouse that is the real engine in a process of its own; needs chdb."""
+    listener = listen()
+    url = url_of(listener)
+    home = tmp_path_factory.mktemp("clickhouse")
+    child = _started("clickhouse", home, listener, data=str(home / "data"))
+    yield url
+    end_all([child])
 
 
 def _started(name: str, folder: Path, listener: Any, **options: object) -> Child:

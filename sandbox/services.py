@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from sandbox import serving
 
 
 def aws(listener: socket.socket, options: dict[str, Any]) -> None:
-    """The clouds' AWS. Options: speed."""
+    """The clouds' AWS. Options: speed; of its bills: today, seed, months."""
     stop, serving_now = threading.Event(), threading.Event()
 
     def end() -> None:
@@ -28,7 +29,8 @@ def aws(listener: socket.socket, options: dict[str, Any]) -> None:
     serving.stop_with_parent(end)
     from sandbox.clouds.aws import build, serve
 
-    cloud = build(options["speed"])
+    today = date.fromisoformat(options["today"]) if "today" in options else None
+    cloud = build(options["speed"], today=today, seed=options.get("seed", 7), months=options.get("months", 13))
     serving_now.set()
     serving.announce(url=serving.url_of(listener))
     serve(listener, cloud, stop)
@@ -80,6 +82,17 @@ def clouds(listener: socket.socket, options: dict[str, Any]) -> None:
     _serve(listener, how)
 
 
+def clickhouse(listener: socket.socket, options: dict[str, Any]) -> None:
+    """ClickHouse's HTTP interface over its engine. Options: data (a folder), and a password or nothing."""
+    import uvicorn
+
+    from sandbox.clickhouse import build
+
+    application, engine = build(Path(options["data"]), options.get("password", ""))
+    _serve(listener, uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    engine.close()
+
+
 def _serve(listener: socket.socket, config: Any) -> None:
     """Run a uvicorn server that says when it answers, and ends with its parent."""
     import uvicorn
@@ -103,4 +116,5 @@ SERVICES: dict[str, Callable[[socket.socket, dict[str, Any]], None]] = {
     "slack": slack,
     "health": health,
     "clouds": clouds,
+    "clickhouse": clickhouse,
 }

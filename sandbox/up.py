@@ -57,14 +57,14 @@ class Sandbox:
         except PortTakenError as taken:
             raise SandboxError(f"{taken} Choose another one with --slack-port.") from None
         urls = {"slack": url_of(slack), "aws": url_of(aws), "health": url_of(health), "clouds": url_of(clouds)}
-        self.children.append(start_service("aws", logs, aws, speed=self.speed))
+        story_of = {"today": str(self.today), "seed": self.seed, "months": self.months}
+        self.children.append(start_service("aws", logs, aws, speed=self.speed, **story_of))
         self.children.append(start_service("slack", logs, slack, speed=self.speed))
         story = ["story", "--home", str(self.home), "--today", str(self.today), "--seed", str(self.seed)]
         story += ["--months", str(self.months), "--quiet"]
         told = start("story", logs, story)
         self.children.append(told)
         self.children.append(start_service("health", logs, health, aws_url=urls["aws"]))
-        story_of = {"today": str(self.today), "seed": self.seed, "months": self.months}
         self.children.append(start_service("clouds", logs, clouds, **story_of))
         self._wait(began, stop)
         if stop.is_set():
@@ -146,28 +146,32 @@ def endpoints(home: Path, urls: dict[str, str], today: date) -> dict[str, str]:
         "digest_channel": organisation.CHANNELS[0].channel_id,
         "approvals_channel": organisation.CHANNELS[1].channel_id,
         "aws_accounts": ",".join((organisation.AWS_PRODUCTION, organisation.AWS_DATA, organisation.AWS_STAGING)),
+        "aws_payer": organisation.AWS_PAYER,
         "aws_reader_role": "optiinfra-reader",
         "aws_regions": ",".join(sorted({fleet.region for fleet in organisation.FLEETS})),
     }
 
 
 def _clouds(url: str) -> dict[str, str]:
-    """Where the clouds beside AWS answer, what is theirs, and what lets a reader in."""
-    from sandbox.clouds import azure, gcp, gcp_things, vultr
+    """Where the clouds beside AWS answer, what is theirs, and what lets a reader and an executor in."""
+    from sandbox.clouds import azure, azure_acting, gcp, gcp_acting, gcp_things, vultr, vultr_acting
 
     return {
         "gcp_endpoint": f"{url}/gcp",
         "gcp_control_url": f"{url}/gcp/sandbox/",
         "gcp_projects": ",".join(gcp_things.PROJECTS),
         "gcp_token": gcp.TOKEN,
+        "gcp_executor_token": gcp_acting.EXECUTOR_TOKEN,
         "gcp_billing_table": gcp.BILLING_TABLE,
         "azure_endpoint": f"{url}/azure",
         "azure_control_url": f"{url}/azure/sandbox/",
         "azure_subscriptions": ",".join(azure.SUBSCRIPTIONS),
         "azure_token": azure.TOKEN,
+        "azure_executor_token": azure_acting.EXECUTOR_TOKEN,
         "vultr_endpoint": f"{url}/vultr",
         "vultr_control_url": f"{url}/vultr/sandbox/",
         "vultr_api_key": vultr.API_KEY,
+        "vultr_executor_api_key": vultr_acting.EXECUTOR_KEY,
     }
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that every room's tests share: databases on both engines, a fixed clock, a tenant."""
+"""Fixtures that every room's tests share: databases on every engine, a fixed clock, a tenant."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from tools.store.database import Database, open_database
 
 pytest_plugins = ["sandbox.pytest_plugin", "sandbox.slack.pytest_plugin"]
 
+CLICKHOUSE = os.environ.get("OPTIINFRA_TEST_CLICKHOUSE_URL", "")
+needs_clickhouse = pytest.mark.skipif(
+    not CLICKHOUSE and find_spec("chdb") is None,
+    reason="no ClickHouse: say `make .venv/.chdb` (500 MB), or name a server in OPTIINFRA_TEST_CLICKHOUSE_URL",
+)
 TENANT = "default"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests marked `stores` run on both engines; others that need a database get SQLite."""
+    """Tests marked `stores` run on both engines, `fact_stores` on ClickHouse too; others that need one get SQLite."""
     if "store_kind" in metafunc.fixturenames:
-        marked = metafunc.definition.get_closest_marker("stores") is not None
-        metafunc.parametrize("store_kind", ["sqlite", "postgresql"] if marked else ["sqlite"], scope="session")
+        kinds: list[object] = ["sqlite"]
+        facts = metafunc.definition.get_closest_marker("fact_stores")
+        if facts or metafunc.definition.get_closest_marker("stores"):
+            kinds.append("postgresql")
+        if facts:
+            clickhouse = pytest.param("clickhouse", marks=needs_clickhouse)
+            kinds = [clickhouse] if facts.kwargs.get("only") == "clickhouse" else [*kinds, clickhouse]
+        metafunc.parametrize("store_kind", kinds, scope="session")
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ def _named(url: str, name: str) -> str:
 @pytest.fixture
 def database_url(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a fresh, migrated database of the kind under test."""
-    if store_kind == "sqlite":
+    if store_kind != "postgresql":
         path = tmp_path / "state.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
@@ -84,8 +96,24 @@ def database_url(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A fresh, migrated database."""
-    opened = open_database(database_url, migrate=False)
+def facts_url(store_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh store of cost facts; empty where they lie beside the rest."""
+    if store_kind != "clickhouse":
+        yield ""
+        return
+    told = CLICKHOUSE or request.getfixturevalue("sandbox_clickhouse").replace("http://", "clickhousedb://")
+    name = "t" + uuid.uuid4().hex[:12]
+    admin = create_engine(make_url(told).set(database="default"))
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield make_url(told).set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name}"))
+    admin.dispose()
+
+
+@pytest.fixture
+def database(database_url: str, facts_url: str) -> Iterator[Database]:
+    """A fresh, migrated database, with its cost facts where they belong."""
+    opened = open_database(database_url, facts_url, migrate=False)
     yield opened
     opened.dispose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     # where things live
     home: Path = Field(default_factory=default_home, description="Folder of the embedded database and chat memory.")
     state_url: str = Field("", description="Database (SQLAlchemy URL). Empty: a SQLite file in the home folder.")
+    facts_url: str = Field(
+        "",
+        description="Database of cost facts when they have a store of their own: clickhousedb://USER:PASSWORD@HOST:PORT/NAME. "
+        "Empty: beside the rest.",
+    )
     redis_url: str = Field(
         "",
         description="Redis for shared rate limits, a short answer cache and wake-ups. Empty: in-process. Never the truth.",
@@ -41,6 +46,11 @@ class Settings(BaseSettings):
     tag_keys: Words = Field(
         ("team", "env", "service"),
         description="Tag keys kept as dimensions, separated by commas (normalised, lower case).",
+    )
+    tag_values: int = Field(
+        1000,
+        ge=1,
+        description="Values of a tag key kept per bill, the dearest; others count as (other), save per resource.",
     )
     detail_months: int = Field(4, ge=1, description="Billing periods for which cost per resource and SKU is kept.")
     budget_monthly: str = Field(
@@ -56,6 +66,12 @@ class Settings(BaseSettings):
     fiscal_year_start: int = Field(1, ge=1, le=12, description="Month (1 to 12) in which the fiscal year begins.")
     provisional_days: int = Field(
         2, ge=0, description="Days at the end of the data that may still change and are not judged."
+    )
+
+    alerts_per_week: int = Field(
+        10,
+        ge=0,
+        description="Most anomalies told per week in the digest, the greatest money first; the rest is listed.",
     )
 
     # Slack
@@ -110,10 +126,37 @@ class Settings(BaseSettings):
         "", description="Name of the role assumed to change things for approved rollouts. Empty: the reader's."
     )
     aws_external_id: SecretStr = Field(SecretStr(""), description="External id that the AWS roles ask for.")
+    aws_cost_explorer_accounts: Words = Field(
+        (),
+        description="AWS accounts that pay the bill (management accounts) whose costs are read through Cost Explorer, "
+        "separated by commas: for bills without a FOCUS export. Every page costs USD 0.01. Empty: from files only.",
+    )
+    aws_cost_explorer_requests: int = Field(
+        50, ge=1, description="Most Cost Explorer requests a day and account, USD 0.01 each; the rest waits a day."
+    )
+    aws_cost_explorer_split: Literal["", "region", "usage_type"] = Field(
+        "",
+        description="By what Cost Explorer's usage is split beside account and service: region or usage_type; "
+        "that takes a request for each linked account. Empty: not at all.",
+    )
+    aws_billing_table: str = Field(
+        "",
+        description="Athena table of an AWS FOCUS export as DATABASE.TABLE (or CATALOG.DATABASE.TABLE). Athena rolls it up, and "
+        "cost per resource does not come over. Empty: AWS's bills come from FOCUS files or Cost Explorer.",
+    )
+    aws_athena_workgroup: str = Field(
+        "primary", description="Athena workgroup of these queries; its limit says how many bytes one may read."
+    )
+    aws_athena_output: str = Field(
+        "", description="Where Athena keeps results, as s3://BUCKET/PREFIX. Empty: where its workgroup says."
+    )
     gcp_endpoint: str = Field("", description="Google Cloud endpoint. Empty: Google's own.")
     gcp_projects: Words = Field((), description="Google Cloud projects to look at, separated by commas.")
     gcp_token: SecretStr = Field(
         SecretStr(""), description="Bearer token for Google Cloud, where no metadata server gives one."
+    )
+    gcp_executor_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for approved changes at Google Cloud. Empty: the reader's identity."
     )
     gcp_metadata_host: str = Field(
         "metadata.google.internal",
@@ -131,7 +174,15 @@ class Settings(BaseSettings):
     gcp_query_gigabytes: int = Field(
         50, ge=1, description="Most gigabytes that one BigQuery query may read; a larger one is not run."
     )
+    gcp_rollup: bool = Field(
+        False,
+        description="Whether BigQuery rolls a FOCUS export up itself, by day, account, service, region, pricing and the tag "
+        "keys: far fewer rows come over, and none of them tells cost per resource.",
+    )
     azure_endpoint: str = Field("", description="Azure Resource Manager endpoint. Empty: Azure's own.")
+    azure_storage_endpoint: str = Field(
+        "", description="Azure Storage endpoint, before /ACCOUNT/CONTAINER. Empty: the storage account's own."
+    )
     azure_subscriptions: Words = Field((), description="Azure subscriptions to look at, separated by commas.")
     azure_token: SecretStr = Field(
         SecretStr(""),
@@ -146,9 +197,21 @@ class Settings(BaseSettings):
     azure_client_secret: SecretStr = Field(
         SecretStr(""), validation_alias="AZURE_CLIENT_SECRET", description="Secret of the Azure application."
     )
+    azure_executor_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for approved changes at Azure. Empty: the executor's application."
+    )
+    azure_executor_client_id: str = Field(
+        "", description="Azure application that makes approved changes. Empty: the one that reads."
+    )
+    azure_executor_client_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of the Azure application that makes approved changes."
+    )
     vultr_endpoint: str = Field("", description="Vultr API endpoint. Empty: Vultr's own.")
     vultr_api_key: SecretStr = Field(
         SecretStr(""), validation_alias="VULTR_API_KEY", description="Vultr API key. Empty: Vultr is not connected."
+    )
+    vultr_executor_api_key: SecretStr = Field(
+        SecretStr(""), description="Vultr API key for approved changes. Empty: the reader's."
     )
 
     # rollouts
@@ -197,8 +260,9 @@ class Settings(BaseSettings):
     log_json: bool = Field(True, description="Logs as JSON lines; false: for reading on a terminal.")
 
     @field_validator(
-        "focus_paths", "tag_keys", "aws_regions", "aws_accounts", "gcp_projects", "azure_subscriptions", mode="before"
-    )
+        "focus_paths", "tag_keys", "aws_regions", "aws_accounts", "aws_cost_explorer_accounts",
+        "gcp_projects", "azure_subscriptions", mode="before",
+    )  # fmt: skip
     @classmethod
     def _words(cls, value: object) -> object:
         return tuple(w.strip() for w in value.split(",") if w.strip()) if isinstance(value, str) else value

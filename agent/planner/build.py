@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import product
 
-from agent.planner import aliases, intents
+from agent.planner import aliases, intents, paying
 from agent.planner.calendar import (
     add_months,
     before,
@@ -81,9 +81,22 @@ def _kind(candidate: Candidate) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
+_WITHOUT_FILTERS = frozenset(
+    {
+        intents.PROPOSE,
+        intents.STATUS,
+        intents.VALUES,
+        intents.DATA,
+        intents.SAVED,
+        intents.ALLOCATED,
+        intents.BUDGETS,
+    }
+)
+
+
 def _choices(parsed: Parsed, intent: str) -> list[tuple[Where, Where]]:
     """Every combination of readings of the names, as (where, exclude) filters."""
-    if intent in {intents.PROPOSE, intents.STATUS, intents.VALUES, intents.DATA, intents.SAVED}:
+    if intent in _WITHOUT_FILTERS:
         return [({}, {})]
     found: list[tuple[Where, Where]] = []
     for combination in product(*(named.readings for named in parsed.named)):
@@ -173,6 +186,8 @@ def query(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary:
         args["limit"] = slots.limit
     if slots.share and where:
         args["share"] = True
+    if slots.currency:
+        args["currency"] = slots.currency
     return Plan(intents.QUERY, args, SURE, tuple(assumed))
 
 
@@ -413,6 +428,23 @@ def saved(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary:
     return Plan(intents.SAVED, {}, SURE)
 
 
+def allocated(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary: Vocabulary) -> Plan:
+    """allocated_costs, of the month so far unless a time is named."""
+    period, assumed = _period(parsed.mentions, today)
+    return paying.allocated(parsed, _iso(period), assumed, vocabulary)
+
+
+def budgets(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary: Vocabulary) -> Plan:
+    """budget_status."""
+    return paying.budgets(parsed)
+
+
+def units(parsed: Parsed, where: Where, exclude: Where, today: date, vocabulary: Vocabulary) -> Plan:
+    """unit_costs, of the month so far unless a time is named."""
+    period, assumed = _period(parsed.mentions, today)
+    return paying.units(parsed, _iso(period), _filters(where, {}), assumed)
+
+
 Builder = Callable[[Parsed, Where, Where, date, Vocabulary], "Plan | str"]
 _BUILDERS: dict[str, Builder] = {
     intents.QUERY: query,
@@ -425,4 +457,7 @@ _BUILDERS: dict[str, Builder] = {
     intents.VALUES: values,
     intents.DATA: data,
     intents.SAVED: saved,
+    intents.ALLOCATED: allocated,
+    intents.BUDGETS: budgets,
+    intents.UNITS: units,
 }

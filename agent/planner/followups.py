@@ -9,7 +9,7 @@ from datetime import date
 from agent.planner import build, phrase
 from agent.planner.build import Ambiguous
 from agent.planner.calendar import before, year_before, year_of
-from agent.planner.intents import ANOMALIES, COMPARE, FORECAST, PROPOSE, QUERY, RECOMMEND, STATUS
+from agent.planner.intents import ALLOCATED, ANOMALIES, COMPARE, FORECAST, PROPOSE, QUERY, RECOMMEND, STATUS, UNITS
 from agent.planner.parse import Parsed
 from agent.planner.plan import Plan
 from agent.planner.vocabulary import Vocabulary
@@ -28,7 +28,7 @@ _HOW_IS_IT = re.compile(
     r"\b(?:how(?:'s| is| are|s)? (?:it|that|this|they|things)(?: all)?(?: going| doing| coming along)?|going|done yet|finished|any (?:news|update|progress))\b"
 )
 _BEFORE_THAT = re.compile(r"\b(?:the )?(?:day|week|month|quarter|year|period|one)s? before(?: that)?\b")
-_TIMED = frozenset({QUERY, COMPARE, ANOMALIES, FORECAST})
+_TIMED = frozenset({QUERY, COMPARE, ANOMALIES, FORECAST, ALLOCATED, UNITS})
 
 
 def merge(
@@ -61,7 +61,8 @@ def _is_fragment(parsed: Parsed, intent: str) -> bool:
     if parsed.unknown:
         return False
     if parsed.bare:
-        return bool(parsed.named or parsed.mentions or parsed.slots.named or parsed.slots.granularity)
+        slots = parsed.slots
+        return bool(parsed.named or parsed.mentions or slots.named or slots.granularity or slots.currency)
     if intent in {QUERY, ""}:
         # "by region", "per day", "top 3", "untagged": these words ask for a split of something said before.
         asks = re.search(
@@ -132,7 +133,7 @@ def _onto(previous: Plan, new: Plan, parsed: Parsed, today: date) -> Plan:
         if isinstance(new.args.get(key), Mapping):
             args[key] = _merged(args.get(key), new.args[key])
     if new.tool == previous.tool or tool == QUERY:
-        for key in ("by", "metric", "granularity", "limit", "kind", "dimension", "budget"):
+        for key in ("by", "metric", "granularity", "limit", "kind", "dimension", "budget", "payer", "currency"):
             if key in new.args:
                 args[key] = new.args[key]
     if parsed.mentions and tool in _TIMED:

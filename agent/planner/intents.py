@@ -13,6 +13,9 @@ RECOMMEND = "list_recommendations"
 PROPOSE = "propose_rollout"
 STATUS = "rollout_status"
 SAVED = "realised_savings"
+ALLOCATED = "allocated_costs"
+BUDGETS = "budget_status"
+UNITS = "unit_costs"
 VALUES = "list_values"
 DATA = "data_status"
 ACT = "act"
@@ -59,6 +62,9 @@ RULES: tuple[tuple[str, float, str], ...] = (
     (STATUS, 3, r"\b(?:status|progress|which stage|what stage|stage|how far|going (?:well|ok|fine)|coming along|in flight|in progress|pending|waiting (?:for|on) (?:approval|me|us|a decision)|needs? (?:my |our )?approval|awaiting|to approve|been approved|being changed)\b"),
     (DATA, 5, r"\b(?:up to date|fresh(?:ness)?|as[ -]of|stale|how (?:old|recent|current)|coverage|last (?:updated?|load(?:ed)?|import(?:ed)?|ingest(?:ed)?|refresh(?:ed)?)|latest data|newest data|most recent data|data (?:complete|missing|available|cover(?:s|ed)?|do (?:you|we) have|delay(?:ed)?)|(?:accounts?|data|days?|permissions?)\b.{0,20}\bmissing|missing (?:accounts?|data|permissions?|days?)|how far back|trust (?:the|these|this) (?:data|numbers?|figures?)|complete data)\b"),
     (SAVED, 6, r"\b(?:have|has|did|do|does|been|were|was|really|actually|already) (?:we |it |that |they |the rollouts? |\0+ )?(?:really |actually |already )?(?:saved?|realised|realized)\b(?! (?:money|on|by|if|with)\b)|\b(?:reali[sz]ed|actual|achieved|past|verified) savings?\b|\bsavings? (?:ledger|so far|to date|achieved|reali[sz]ed)\b"),
+    (ALLOCATED, 7, r"\b(?:(?:incl(?:uding|udes?|uded|\.)?|with|plus|and)(?: its| their| our| the| all)? (?:shares? of (?:the )?)?shared (?:costs?|spend(?:ing)?|services?|platform|pools?)|shared costs?|fully[ -]loaded|allocat(?:ed|ions?|e)|charge[ds]?[ -]?backs?|charge(?:s|d)? back|show[ -]?backs?|(?:cost|who)(?:s)? pays? for what|who pays?)\b"),
+    (BUDGETS, 6.5, r"\bbudgets\b|\bbudget (?:status|overview|report|check|list)\b|\b(?:which|what|list|show)(?: me| is| are| our| the| of)* budgets?\b"),
+    (UNITS, 6, r"\b(?:unit (?:costs?|economics)|costs? (?:per|of (?:a|one|each)) unit)\b"),
     (ACT, 7, r"\b(?:approve|reject|decline|deny|abort|promote|roll ?back|rollback|undo|revert|cancel|confirm|greenlight|sign off|pause|resume|retry|execute|force|finish|stop|halt|kill)\b(?: (?:it|that|this|all|the|my|every|everything|ro-[\w-]+|rec-[\w-]+|\0+|stage|rollouts?|migrations?|changes?|plan|proposals?|recommendations?|pending|next|step|now))+"),
     (ACT, 7, r"\b(?:approve|reject|promote|abort|rollback|roll back|undo|revert)\b"),
     (ACT, 8, r"\b(?:terminate|delete|destroy|shut ?down|turn off|switch off|stop|remove|resize|downsize|scale (?:down|up|in|out)|buy|purchase|upgrade|restart|reboot|deploy|provision|create|launch|spin up)\b (?:(?:the|all|our|a|an|my|this|that|those|these|every|some|of|idle|unused|old|new|unattached) )*(?:instances?|volumes?|servers?|vms?|clusters?|buckets?|databases?|snapshots?|groups?|asg|machines?|resources?|savings? plans?|reserved|commitments?|account|things?|it|\0+)"),
@@ -98,7 +104,7 @@ class Scored:
 # A question that is "how much" and something more particular is about the particular.
 _CAPS = {QUERY: 2.4}
 # These are recognised by words that may also be names in the data ("spot"), so they see the names.
-_WITH_NAMES = frozenset({PROPOSE, HELP, OUTSIDE, ACT, RECOMMEND, STATUS})
+_WITH_NAMES = frozenset({PROPOSE, HELP, OUTSIDE, ACT, RECOMMEND, STATUS, ALLOCATED})
 _ASKS = re.compile(r"^(?:which|what|where|why|how|should|is|are|was|were|could we|can we|do we|when|any)\b")
 
 

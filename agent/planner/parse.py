@@ -59,7 +59,7 @@ def parse(text: str, today: date, vocabulary: Vocabulary, *, ahead: bool = False
     cut = len(plain) > LONGEST
     plain, corrected = lexicon.correct(plain[:LONGEST], vocabulary)
     ids = tuple(dict.fromkeys(_ID.findall(plain)))
-    mentions = periods.find(plain, today, ahead=ahead, data=vocabulary.span)
+    mentions = periods.find(plain, today, ahead=ahead, data=vocabulary.span, fiscal_start=vocabulary.fiscal_start)
     timeless = _mask(plain, [(m.start, m.end) for m in mentions])
     named = entities.find(_mask(timeless, [m.span() for m in _ID.finditer(plain)]), vocabulary, lexicon.ORDINARY)
     found = slots.find(_mask(timeless, [(n.start, n.end) for n in named]), vocabulary.tag_keys)

@@ -74,7 +74,8 @@ def _metric(args: Mapping[str, object]) -> str:
 def _query(args: Mapping[str, object]) -> str:
     fine = {"day": " per day", "month": " per month"}.get(str(args.get("granularity", "")), "")
     lead = "What share did we spend" if args.get("share") else "What did we spend"
-    return f"{lead}{where_words(args)}{_by(args)}{fine}{_metric(args)}{_time(args)}?"
+    currency = f" in {args['currency']}" if args.get("currency") else ""
+    return f"{lead}{where_words(args)}{_by(args)}{fine}{_metric(args)}{currency}{_time(args)}?"
 
 
 def _compare(args: Mapping[str, object]) -> str:
@@ -122,6 +123,23 @@ def _values(args: Mapping[str, object]) -> str:
     return f"Which {word[:-1] + 'ies' if word.endswith('y') else word + 's'} do we have?"
 
 
+def _allocated(args: Mapping[str, object]) -> str:
+    if args.get("payer"):
+        return (
+            f"How much did {args['payer']} spend{where_words(args)} including shared costs{_metric(args)}{_time(args)}?"
+        )
+    return f"Who pays for what{where_words(args)}{_metric(args)}{_time(args)}?"
+
+
+def _budgets(args: Mapping[str, object]) -> str:
+    return f"Show the budget for {args['budget']}" if args.get("budget") else "How are our budgets doing?"
+
+
+def _units(args: Mapping[str, object]) -> str:
+    fine = {"day": " per day", "month": " per month"}.get(str(args.get("granularity", "")), "")
+    return f"What is the cost per {args.get('unit') or 'unit'}{where_words(args)}{fine}{_metric(args)}{_time(args)}?"
+
+
 _WRITERS: dict[str, Callable[[Mapping[str, object]], str]] = {
     intents.QUERY: _query,
     intents.COMPARE: _compare,
@@ -132,5 +150,8 @@ _WRITERS: dict[str, Callable[[Mapping[str, object]], str]] = {
     intents.STATUS: _status,
     intents.VALUES: _values,
     intents.SAVED: lambda args: "How much have we really saved?",
+    intents.ALLOCATED: _allocated,
+    intents.BUDGETS: _budgets,
+    intents.UNITS: _units,
     intents.DATA: lambda args: "How fresh is the data?",
 }

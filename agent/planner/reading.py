@@ -7,9 +7,23 @@ from dataclasses import replace
 from datetime import date
 
 from agent.answer import Status
-from agent.planner import aliases, build, followups, intents, phrase
+from agent.planner import aliases, build, followups, intents, paying, phrase
 from agent.planner.build import Ambiguous
-from agent.planner.intents import ACT, COMPARE, DATA, HELP, OUTSIDE, PROPOSE, QUERY, RECOMMEND, STATUS, VALUES
+from agent.planner.intents import (
+    ACT,
+    ALLOCATED,
+    BUDGETS,
+    COMPARE,
+    DATA,
+    HELP,
+    OUTSIDE,
+    PROPOSE,
+    QUERY,
+    RECOMMEND,
+    STATUS,
+    UNITS,
+    VALUES,
+)
 from agent.planner.parse import Parsed, parse
 from agent.planner.plan import Plan, Reading
 from agent.planner.vocabulary import Vocabulary
@@ -24,6 +38,8 @@ EXAMPLES = (
 CONFIDENT = 0.95
 CLOSE = 0.6
 _LIMIT = 0.5
+# Who pays, budgets and units have names that cost data does not know.
+_NAMES_THEIR_OWN = frozenset({ALLOCATED, BUDGETS, UNITS})
 _SAVED_BY = frozenset({Metric.COMMITMENT_SAVINGS, Metric.NEGOTIATED_SAVINGS})
 _CALENDAR_AHEAD = re.compile(r"\b(?:forecast|predict|projected|projection|will|going to|gonna|expect|budget)\b")
 _COMMANDED = (
@@ -44,7 +60,7 @@ _OUTSIDE = "That is outside what I do: I answer questions about cloud cost, savi
 
 def read(text: str, today: date, vocabulary: Vocabulary, previous: Plan | None = None) -> Reading:
     """Understand one question. `previous` is the plan of the question before in the same conversation."""
-    parsed = parse(text, today, vocabulary, ahead=bool(_CALENDAR_AHEAD.search(text.lower())))
+    parsed = paying.with_unit(parse(text, today, vocabulary, ahead=bool(_CALENDAR_AHEAD.search(text.lower()))))
     if not parsed.text:
         return _not_understood("There was no question in that message.")
     reading = _decide(parsed, today, vocabulary, previous)
@@ -96,6 +112,8 @@ def _intent(parsed: Parsed, previous: Plan | None) -> str:
         return STATUS
     if best == QUERY and parsed.slots.untagged:
         return QUERY
+    if best == QUERY and paying.unit_of(parsed):
+        return UNITS
     return best
 
 
@@ -141,11 +159,19 @@ def _outcome(made: Plan | Ambiguous | str, parsed: Parsed, intent: str, vocabula
 
 def _confidence(plan: Plan, parsed: Parsed) -> float:
     forgiven = 3 if plan.tool in {PROPOSE, STATUS, RECOMMEND} else 0
-    unexplained = max(0, len(parsed.unknown) - forgiven)
+    unexplained = max(0, len(_unused(plan, parsed)) - forgiven)
     confidence = plan.confidence - 0.12 * unexplained
     if 0 < parsed.scored.margin < CLOSE and parsed.scored.second not in {QUERY, ""}:
         confidence -= 0.15
     return round(max(0.0, confidence), 2)
+
+
+def _unused(plan: Plan, parsed: Parsed) -> list[str]:
+    """Words that nothing explains and that the plan does not take as a name either."""
+    if plan.tool not in _NAMES_THEIR_OWN:
+        return list(parsed.unknown)
+    taken = {plan.args.get(key) for key in ("payer", "unit", "budget")}
+    return [word for word in parsed.unknown if word not in taken]
 
 
 def _rivals(parsed: Parsed, plan: Plan) -> tuple[str, ...]:
@@ -161,7 +187,7 @@ def _unknown_name(parsed: Parsed, intent: str, vocabulary: Vocabulary) -> Readin
     """A word that stands where a name would, and that no data knows: say so instead of answering something else."""
     if intent not in {QUERY, COMPARE} and not any(not w.isdigit() for w in parsed.placed):
         return None
-    if intent in {PROPOSE, STATUS, RECOMMEND, DATA} or not parsed.placed:
+    if intent in {PROPOSE, STATUS, RECOMMEND, DATA, *_NAMES_THEIR_OWN} or not parsed.placed:
         return None
     said = parsed.placed[0]
     if said.isdigit():
@@ -224,6 +250,6 @@ def _with_notes(reading: Reading, parsed: Parsed) -> Reading:
     plan = reading.plan
     if plan is None:
         return replace(reading, notes=tuple(notes))
-    if parsed.unknown and plan.tool not in {PROPOSE, STATUS}:
-        notes.append("not used: " + ", ".join(f'"{w}"' for w in parsed.unknown[:5]))
+    if plan.tool not in {PROPOSE, STATUS} and (unused := _unused(plan, parsed)):
+        notes.append("not used: " + ", ".join(f'"{w}"' for w in unused[:5]))
     return replace(reading, plan=replace(plan, assumptions=(*plan.assumptions, *notes)))

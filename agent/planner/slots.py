@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agent.planner import aliases
+from agent.planner import aliases, currencies
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _N = r"(?P<n>\d{1,3}|" + "|".join(_NUMBERS) + ")"
@@ -56,6 +56,7 @@ class Slots:
     spans: tuple[tuple[int, int], ...] = ()
     metrics: tuple[str, ...] = ()
     share: bool = False
+    currency: str = ""
 
 
 @lru_cache(maxsize=8)
@@ -97,6 +98,10 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
             by += [known[w[0]] for w in bare.finditer(m["dims"])]
     named = tuple(dict.fromkeys(known[m[0]] for m in bare.finditer(text)))
     spans += [m.span() for m in bare.finditer(text)]
+    currency, said = currencies.find(text)
+    if said:
+        spans.append(said)
+        text = text[: said[0]] + "\0" * (said[1] - said[0]) + text[said[1] :]
     metrics = _metrics(text, spans)
     granularity = _first(_GRANULARITY, text, spans)
     if extreme := _EXTREME.search(text):
@@ -114,6 +119,7 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
         tuple(spans),
         metrics,
         bool(_SHARE.search(text)),
+        currency,
     )
 
 

@@ -30,7 +30,8 @@ class Vocabulary:
     """`values` per dimension, most expensive first; `groups` are names of what rollouts can change;
     `index` maps normalised words to the readings they have; `tails` maps account names without the first word that
     most of them share ("production" of "lumen-production"), for where an account is clearly meant; `parts` maps
-    words that only one service's name holds ("openai") to that service."""
+    words that only one service's name holds ("openai") to that service; `fiscal_start` is the month in which fiscal
+    years begin."""
 
     values: Mapping[str, tuple[str, ...]]
     tag_keys: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Vocabulary:
     index: Mapping[tuple[str, ...], tuple[Candidate, ...]] = field(default_factory=dict)
     tails: Mapping[tuple[str, ...], Candidate] = field(default_factory=dict)
     parts: Mapping[tuple[str, ...], Candidate] = field(default_factory=dict)
+    fiscal_start: int = 1
 
     @property
     def longest(self) -> int:
@@ -65,13 +67,15 @@ def build(
     tag_keys: tuple[str, ...],
     span: Period | None = None,
     groups: tuple[str, ...] = (),
+    fiscal_start: int = 1,
 ) -> Vocabulary:
     """Read the known values of every dimension that a question can filter by."""
     dimensions = (*FILTERABLE, *(f"tag:{key}" for key in tag_keys))
     known = {d: tuple(values(d)) for d in dimensions}
     index = _index(known)
     parts = {k: v for k, v in _parts(known.get("service_name", ())).items() if k not in index}
-    return Vocabulary(known, tag_keys, span, groups, index, _tails(known.get("sub_account_name", ())), parts)
+    tails = _tails(known.get("sub_account_name", ()))
+    return Vocabulary(known, tag_keys, span, groups, index, tails, parts, fiscal_start)
 
 
 def _parts(names: tuple[str, ...]) -> dict[tuple[str, ...], Candidate]:

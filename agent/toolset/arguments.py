@@ -26,6 +26,10 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
 By = Annotated[list[str], BeforeValidator(_words), Field(max_length=3)]
 Where = Annotated[dict[str, list[str]], BeforeValidator(_filters)]
 MetricName = Annotated[Metric, BeforeValidator(_lower)]
@@ -62,6 +66,7 @@ class QueryCosts(Span):
     granularity: Annotated[Literal["total", "month", "day"], BeforeValidator(_lower)] = "total"
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
     share: bool = False
+    currency: Annotated[str, BeforeValidator(_upper), Field(pattern="^([A-Z]{3})?$", description="ISO 4217")] = ""
 
 
 class CompareCosts(Span):
@@ -115,6 +120,24 @@ class RolloutStatus(Arguments):
 
 class RealisedSavings(Arguments):
     pass
+
+
+class AllocatedCosts(Span):
+    payer: Annotated[str, Field(description="team or cost centre; empty: everybody")] = ""
+    dimension: str = ""
+    where: Where = {}
+    metric: MetricName = Metric.BILLED
+
+
+class BudgetStatus(Arguments):
+    budget: str = ""
+
+
+class UnitCosts(Span):
+    unit: Annotated[str, Field(description="orders, users ...")] = ""
+    where: Where = {}
+    metric: MetricName = Metric.BILLED
+    granularity: Annotated[Literal["total", "month", "day"], BeforeValidator(_lower)] = "total"
 
 
 class ListValues(Arguments):

@@ -12,6 +12,7 @@ from agent.toolset import desk as at
 from agent.toolset.arguments import QueryCosts
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import bars, lines, total_of
+from tools.analysis import rates
 from tools.model.fact import Chart, Table, ToolResult
 from tools.model.money import EXACT
 from tools.model.query import CostQuery, CostRow, CostTable, Granularity, Metric
@@ -25,7 +26,7 @@ def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
     where = at.filters(desk, args.where, args.exclude)
     by = at.dimensions(desk, args.by)
     query = CostQuery(args.period, by, where, Metric(args.metric), Granularity(args.granularity))
-    table = desk.costs.table(with_names(query))
+    table = rates.reported(desk.costs, with_names(query), desk.settings, args.currency)
     facts = Facts(table.receipt, args.period, args.metric)
     scope = at.scope(where)
     echo = at.echo("query_costs", args.model_dump(mode="json", exclude_defaults=True), args.period, args.metric, where)
@@ -38,7 +39,7 @@ def query_costs(args: QueryCosts, desk: Desk) -> ToolResult:
         facts.add("total cost", scope or "everything", total, currency=currency)
     headline = _headline(table, query, scope, facts)
     if args.share and where:
-        headline += _share(table, query, desk, facts)
+        headline += _share(table, query, desk, facts, args.currency)
     tables, notes = _tables(table, query, args.limit or SHOWN, facts)
     return ToolResult(
         echo,
@@ -128,9 +129,10 @@ def _over_time(table: CostTable, query: CostQuery, facts: Facts) -> str:
     return f"; {words.money(average, currency)} a {unit} on average, the most {moment}: {most}."
 
 
-def _share(table: CostTable, query: CostQuery, desk: Desk, facts: Facts) -> str:
+def _share(table: CostTable, query: CostQuery, desk: Desk, facts: Facts, currency: str) -> str:
     """' That is 20.0 % of $100.00 in all.' - the same time without the filters."""
-    everything = dict(desk.costs.table(replace(query, by=(), where=(), granularity=Granularity.TOTAL)).totals)
+    whole_query = replace(query, by=(), where=(), granularity=Granularity.TOTAL)
+    everything = dict(rates.reported(desk.costs, whole_query, desk.settings, currency).totals)
     said = []
     for currency, part in table.totals:
         whole = everything.get(currency)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 
 from agent import words
 from agent.planner.calendar import month_of
-from agent.toolset import changes
+from agent.toolset import budgets, changes
 from agent.toolset import desk as at
 from agent.toolset.arguments import ForecastCosts, ListAnomalies
 from agent.toolset.desk import Desk, Facts
 from agent.toolset.drawing import total_of
 from tools.model.anomaly import Anomaly
+from tools.model.budget import Budget, BudgetPeriod
 from tools.model.errors import InputError
 from tools.model.fact import Chart, Table, ToolResult
 from tools.model.forecast import Forecast
@@ -190,7 +192,7 @@ def forecast_costs(args: ForecastCosts, desk: Desk) -> ToolResult:
     notes = [f"Forecast from the {f.basis}." for f in found if f.basis]
     head = _forecast_headline(lines, args.period, scope, first if args.period.start < first else None)
     if args.budget:
-        head, budget_notes = _with_budget(head, lines, desk, facts, args.period, bool(where))
+        head, budget_notes = _with_budget(head, lines, desk, facts, args.period, where)
         notes += budget_notes
     coverage = desk.costs.coverage()
     return ToolResult(
@@ -266,25 +268,28 @@ def _forecast_headline(lines: list[Line], period: Period, scope: str, known_to: 
 
 
 def _with_budget(
-    head: str, lines: list[Line], desk: Desk, facts: Facts, period: Period, filtered: bool
+    head: str, lines: list[Line], desk: Desk, facts: Facts, period: Period, where: tuple[Filter, ...]
 ) -> tuple[str, list[str]]:
     from tools.analysis.budgets import chance_of_passing
 
-    text = desk.settings.budget_monthly
-    if not text:
-        return head, ["No monthly budget is set (OPTIINFRA_BUDGET_MONTHLY), so there is nothing to compare with."]
-    if filtered or len(lines) != 1 or period != month_of(period.start):
-        return head, ["The budget is for everything in one month, so it is not compared here."]
-    try:
-        budget = Decimal(text)
-    except InvalidOperation:
-        raise InputError(
-            f'The monthly budget "{text}" is not a number.', fix="Set OPTIINFRA_BUDGET_MONTHLY to one."
-        ) from None
+    stored = budgets.stored(desk)
+    own = budgets.fitting(stored, where)
+    if own is not None:
+        standing = budgets.standing(desk, own)
+        budgets.facts_of(standing, facts)
+        if own.where != where:
+            # The rules give a team more (and less) than its tag: two figures side by side would only confuse.
+            return budgets.sentence(standing), ["The budget counts cost by the allocation rules, shared cost included."]
+        return f"{head} {budgets.sentence(standing)}", []
+    budget, why_not = _limit(desk, stored, lines, period, bool(where))
+    if budget is None:
+        return head, [why_not]
     line = lines[0]
     over = EXACT.subtract(line.middle, budget)
     chance = chance_of_passing(Forecast((), line.currency, (), line.low, line.middle, line.high, ""), budget) * 100
-    facts.add("monthly budget", "everything", budget, currency=line.currency)
+    facts.add(
+        "budget" if period != month_of(period.start) else "monthly budget", "everything", budget, currency=line.currency
+    )
     facts.add("forecast against the budget", "everything", over, currency=line.currency)
     facts.add("chance of passing the budget", "everything", chance, "percent")
     gap, limit = words.money(abs(over), line.currency), words.money(budget, line.currency)
@@ -293,6 +298,36 @@ def _with_budget(
         f"{head} That is {gap} {side} the budget of {limit}; the chance of passing it is {words.percent(chance)}.",
         [],
     )
+
+
+def _limit(
+    desk: Desk, stored: Sequence[Budget], lines: list[Line], period: Period, filtered: bool
+) -> tuple[Decimal | None, str]:
+    """The budget of everything in just this period - a stored one before the setting - or why there is none."""
+    from tools.analysis.budgets import of_everything, period_of
+
+    if not filtered and len(lines) == 1:
+        starts_in = desk.settings.fiscal_year_start
+        kinds = [kind for kind in BudgetPeriod if period_of(kind, period.start, starts_in) == period]
+        found = [b for kind in kinds if (b := of_everything(stored, kind, lines[0].currency))]
+        if found:
+            return found[0].amount, ""
+    text = desk.settings.budget_monthly
+    if not text and stored:
+        return None, "No budget is set for just that; ask how the budgets stand to see those that are."
+    if not text:
+        return None, (
+            "No monthly budget is set (`optiinfra budget set`, or OPTIINFRA_BUDGET_MONTHLY), so there is nothing to "
+            "compare with."
+        )
+    if filtered or len(lines) != 1 or period != month_of(period.start):
+        return None, "The budget is for everything in one month, so it is not compared here."
+    try:
+        return Decimal(text), ""
+    except InvalidOperation:
+        raise InputError(
+            f'The monthly budget "{text}" is not a number.', fix="Set OPTIINFRA_BUDGET_MONTHLY to one."
+        ) from None
 
 
 def _forecast_tables(lines: list[Line], period: Period) -> tuple[Table, ...]:

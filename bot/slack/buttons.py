@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, timedelta
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -27,6 +28,7 @@ from tools.store import findings, outbox, rollouts
 from tools.telemetry.logs import get_logger
 
 REASON = 10
+MUTED_FOR = timedelta(days=14)
 Gate = Callable[[Seen, Principal, str], Rollout]
 NOT_MINE = error_card.said(
     "I do not know this button: it is not from a card of mine, or from a version that is gone. Nothing was changed.",
@@ -152,13 +154,63 @@ class Buttons:
         if known is None:
             return
         why = reason(body)
+        said = f"{known.principal.name} expected this: {why}"
+        await self._keep_word(client, where, anomaly_id, known, "expected", why, said, "It will not be reported again.")
+
+    async def useful(self, client: AsyncWebClient, body: Body, anomaly_id: str) -> None:
+        """Keep that an anomaly was worth telling: its like counts more from now on."""
+        acting, where = actor(body), place(body)
+        where = replace(where, thread_ts=where.thread_ts or text(body, "container", "message_ts"))
+        known = await self._let_in(client, acting, where, anomaly_card.USEFUL, anomaly_id)
+        if known is not None:
+            said = f"{known.principal.name} found this useful."
+            await self._keep_word(client, where, anomaly_id, known, "useful", "", said, "Its like will come first.")
+
+    async def mute(self, client: AsyncWebClient, body: Body, anomaly_id: str) -> None:
+        """Open the form that asks until when a series shall be silent, and why."""
+        acting, where = actor(body), place(body)
+        if await self._let_in(client, acting, where, anomaly_card.MUTE, anomaly_id) is None:
+            return
         try:
-            await self._services.threads.in_thread(self._mark_expected, anomaly_id, known.principal, why)
+            anomaly = await self._services.threads.in_thread(self._anomaly, anomaly_id)
+        except NotFoundError as error:
+            await self._voice.whisper(client, where, error_card.message(error))
+            return
+        until = (self._services.now() + MUTED_FOR).date()
+        await self._open(client, body, anomaly_card.mute_view(anomaly, _note(anomaly_id, where), until))
+
+    async def mute_submitted(self, client: AsyncWebClient, body: Body) -> None:
+        """Keep that a series is silent until a day, and say so in the thread."""
+        anomaly_id, where = _noted(body)
+        acting = replace(actor(body), channel=where.channel)
+        where = replace(where, user=acting.user)
+        known = await self._let_in(client, acting, where, anomaly_card.MUTE, anomaly_id)
+        until = chosen_day(body)
+        if known is None or until is None:
+            return
+        said = f"{known.principal.name} muted this series until {until.day} {until:%b %Y}: {reason(body)}"
+        fix = "It stays listed, and is not reported."
+        await self._keep_word(client, where, anomaly_id, known, "mute", reason(body), said, fix, until)
+
+    async def _keep_word(
+        self,
+        client: AsyncWebClient,
+        where: Place,
+        anomaly_id: str,
+        known: Known,
+        verdict: str,
+        why: str,
+        said: str,
+        fix: str,
+        until: date | None = None,
+    ) -> None:
+        """Store what a person says of an anomaly, and repeat it where others see it."""
+        try:
+            await self._services.threads.in_thread(self._note_word, anomaly_id, known.principal, verdict, why, until)
         except OptiInfraError as error:
             await self._voice.whisper(client, where, error_card.message(error))
             return
-        told = error_card.said(f"{known.principal.name} expected this: {why}", fix="It will not be reported again.")
-        await self._say(client, where, told)
+        await self._say(client, where, error_card.said(said, fix=fix))
 
     async def investigate(self, client: AsyncWebClient, body: Body, anomaly_id: str) -> None:
         """Put what is known about an anomaly into the thread of the message it stands in."""
@@ -245,18 +297,34 @@ class Buttons:
             raise NotFoundError("This anomaly is not known any more.", fix="Ask me to list the anomalies.")
         return found
 
-    def _mark_expected(self, anomaly_id: str, person: Principal, why: str) -> None:
+    def _note_word(self, anomaly_id: str, person: Principal, verdict: str, why: str, until: date | None) -> None:
         self._anomaly(anomaly_id)
         services = self._services
         with services.database.begin() as tx:
-            findings.set_status(
-                tx, services.tenant, anomaly_id, "expected", actor=person.id, reason=why, now=services.now()
+            findings.give_feedback(
+                tx,
+                services.tenant,
+                anomaly_id,
+                verdict,
+                actor=person.id,
+                reason=why,
+                now=services.now(),
+                until=until,
             )
 
 
 def reason(body: Body) -> str:
     """The reason that was typed into a form."""
     return text(body, "view", "state", "values", "reason", "value", "value").strip()
+
+
+def chosen_day(body: Body) -> date | None:
+    """The day that was picked in a form; None where there is none."""
+    picked = text(body, "view", "state", "values", "until", "value", "selected_date")
+    try:
+        return date.fromisoformat(picked)
+    except ValueError:
+        return None
 
 
 def missing_reason(body: Body) -> dict[str, str]:

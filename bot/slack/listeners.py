@@ -116,6 +116,9 @@ LISTENERS: tuple[Listener, ...] = (
     Listener(ACTION, anomaly_card.INVESTIGATE, lambda door, h: door.buttons.investigate(h.client, h.body, h.carried)),
     Listener(ACTION, anomaly_card.EXPECTED, lambda door, h: door.buttons.expected(h.client, h.body, h.carried)),
     Listener(VIEW, anomaly_card.EXPECTED, lambda door, h: door.buttons.expected_submitted(h.client, h.body)),
+    Listener(ACTION, anomaly_card.USEFUL, lambda door, h: door.buttons.useful(h.client, h.body, h.carried)),
+    Listener(ACTION, anomaly_card.MUTE, lambda door, h: door.buttons.mute(h.client, h.body, h.carried)),
+    Listener(VIEW, anomaly_card.MUTE, lambda door, h: door.buttons.mute_submitted(h.client, h.body)),
     # The last ones of their kind: no click is ever swallowed.
     Listener(ACTION, "*", lambda door, h: door.buttons.unknown(h.client, h.body)),
     Listener(VIEW, "*", lambda door, h: door.buttons.unknown(h.client, h.body)),

@@ -1,4 +1,4 @@
-"""Rendering: draws what the outbox tells - rollouts and digests - from what is stored, and from nothing else."""
+"""Rendering: draws what the outbox tells - rollouts, budgets and digests - from what is stored, and from nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bot.shared.message import Message
 from bot.slack.blockkit import fit
+from bot.slack.cards import budget as budget_card
 from bot.slack.cards import digest as digest_card
 from bot.slack.cards import rollout as rollout_card
 from tools.execution.record import EXECUTOR
@@ -16,7 +17,17 @@ from tools.model.access import PERMISSIONS, Permission
 from tools.model.errors import NotFoundError
 from tools.model.recommendation import Evidence
 from tools.model.rollout import State
-from tools.store import audit, digests, outbox, people, recommendations, rollouts
+from tools.store import (
+    audit,
+    budgets,
+    digests,
+    outbox,
+    people,
+    recommendations,
+    rollout_approvals,
+    rollout_history,
+    rollouts,
+)
 from tools.store.database import Database
 from tools.store.outbox import Waiting
 from tools.telemetry.metrics import Metrics
@@ -34,6 +45,8 @@ def renderer(
             message = rollout_message(database, tenant, waiting.subject)
         elif waiting.topic == "digest":
             message = digest_message(database, tenant, date.fromisoformat(waiting.subject), permalink)
+        elif waiting.topic == "budget":
+            message = budget_message(database, tenant, waiting.subject)
         else:
             message = None
         if message is None:
@@ -55,8 +68,8 @@ def rollout_message(database: Database, tenant: str, rollout_id: str) -> Message
             return None
         view = rollout_card.View(
             rollout=rollout,
-            approvals=rollouts.approvals(tx, tenant, rollout_id),
-            verdicts=rollouts.verdicts(tx, tenant, rollout_id),
+            approvals=rollout_approvals.listing(tx, tenant, rollout_id),
+            verdicts=rollout_history.verdicts(tx, tenant, rollout_id),
             turn=_turn(tx, tenant, rollout_id),
             evidence=_evidence(tx, tenant, rollout.plan.recommendation_id),
             approvers=_approvers(tx, tenant, rollout.proposed_by),
@@ -86,6 +99,13 @@ def _approvers(tx: Connection, tenant: str, proposer: str) -> tuple[str, ...]:
         for p in people.listing(tx, tenant)
         if p.active and p.slack_user and p.id != proposer and Permission.ROLLOUTS_APPROVE in PERMISSIONS[p.role]
     )
+
+
+def budget_message(database: Database, tenant: str, subject: str) -> Message | None:
+    """The alert of a budget, as it stood when it was reached."""
+    with database.read() as tx:
+        alert = budgets.alert(tx, tenant, subject)
+    return None if alert is None else budget_card.message(alert)
 
 
 def digest_message(database: Database, tenant: str, day: date, permalink: Permalink) -> Message | None:

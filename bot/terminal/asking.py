@@ -6,13 +6,14 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
-from bot.terminal.output import jsonable, money, print_json, table
+from bot.terminal.output import covered, jsonable, money, print_json, table
 from tools.model.errors import InputError
 from tools.model.query import Metric
 
@@ -142,6 +143,10 @@ def answer_text(answer: Answer) -> str:
     metric = answer.query.get("metric")
     if metric and answer.facts:
         small.append(f"Counted: {Metric(str(metric)).meaning}.")
+    if answer.facts:
+        # What is missing stands in the notes already, where a tool told it there.
+        noted = any(n.startswith("Missing: ") for n in answer.notes)
+        small.append(covered(replace(answer.coverage, missing=()) if noted else answer.coverage))
     if small:
         parts.append("\n".join(small))
     if answer.alternatives:

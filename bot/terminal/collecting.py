@@ -39,9 +39,10 @@ def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Bill, 
     from tools.collection.resources import collect as look
     from tools.collection.sources import local
     from tools.providers import registry
+    from tools.store.paid_requests import StoredPaidRequests
 
     inventories = registry.inventories(app.settings)
-    billings = registry.billings(app.settings)
+    billings = registry.billings(app.settings, paid=StoredPaidRequests(app.database, app.tenant))
     if not inventories and not billings and not app.settings.focus_paths:
         raise SettingsError(
             "Nothing is configured to collect from.",
@@ -58,6 +59,7 @@ def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Bill, 
                     paths,
                     tag_keys=app.settings.tag_keys,
                     detail_months=app.settings.detail_months,
+                    tag_values=app.settings.tag_values,
                     provider=provider,
                     now=app.now,
                     progress=progress,
@@ -69,6 +71,7 @@ def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Bill, 
             in_files=loads,
             tag_keys=app.settings.tag_keys,
             detail_months=app.settings.detail_months,
+            tag_values=app.settings.tag_values,
             provider=provider,
             now=app.now,
             progress=progress,

@@ -11,16 +11,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
-from bot.terminal.output import Progress, money, one_line, print_json, table
+from bot.terminal.output import Progress, covered, money, one_line, print_json, table
 from tools.analysis.calendar import named, unfinished
-from tools.model.errors import InputError, SettingsError
+from tools.model.errors import InputError
 from tools.model.load import Load, LoadStatus
 from tools.model.money import plain
 from tools.model.period import Period
-from tools.model.query import CostQuery, CostRow, CostTable, Filter, Granularity, Metric, dimension
+from tools.model.query import CostQuery, CostRow, CostTable, Filter, Granularity, Metric, Receipt, dimension
 
 if TYPE_CHECKING:
     from tools.analysis.costs import Costs
+    from tools.analysis.rates import Rates
 
 _SHOWN = 10
 _NO_VALUE = "(none)"
@@ -39,6 +40,7 @@ def ingest(args: Namespace) -> int:
             paths,
             tag_keys=app.settings.tag_keys,
             detail_months=app.settings.detail_months,
+            tag_values=app.settings.tag_values,
             provider=args.provider,
             now=app.now,
             progress=progress,
@@ -134,7 +136,7 @@ def costs(args: Namespace) -> int:
     words = [w.strip() for w in args.by.split(",") if w.strip()]
     where = filters(args.where, app.settings.tag_keys)
     query = CostQuery(
-        period=_asked_period(args, app.settings.fiscal_year_start),
+        period=asked_period(args, app.settings.fiscal_year_start),
         by=tuple(dimension(w, app.settings.tag_keys) for w in words),
         where=tuple(app.costs.spelled(f) for f in where),
         metric=Metric(args.metric),
@@ -151,7 +153,8 @@ def costs(args: Namespace) -> int:
     return 0
 
 
-def _asked_period(args: Namespace, fiscal_year_start: int) -> Period:
+def asked_period(args: Namespace, fiscal_year_start: int) -> Period:
+    """--period, or --from and --to."""
     if args.period and (args.start or args.end):
         raise InputError("--period and --from or --to say the same thing twice.", fix="Give one of them.")
     if args.period:
@@ -163,16 +166,17 @@ def _asked_period(args: Namespace, fiscal_year_start: int) -> Period:
 
 def _answered(app: App, query: CostQuery, currency: str) -> CostTable:
     """In the bills' own currencies, or in the one that was asked for (or is set)."""
-    wanted = currency or app.settings.currency.upper()
-    if not wanted or (not currency and set(app.costs.currencies()) <= {wanted}):
-        return app.costs.table(query)
-    if app.settings.rates_file is None:
-        raise SettingsError(
-            f"Costs cannot be shown in {wanted} without exchange rates.", fix="Set OPTIINFRA_RATES_FILE (docs/data.md)."
-        )
     from tools.analysis import rates
 
-    return rates.table(app.costs, query, rates.load(app.settings.rates_file), wanted)
+    return rates.reported(app.costs, query, app.settings, currency)
+
+
+def currency_rates(app: App, currency: str) -> Rates | None:
+    """The exchange rates that an answer in this currency (or the one that is set) needs; None: the bills' own do."""
+    from tools.analysis import rates
+
+    found = rates.wanted(app.costs, app.settings, currency)
+    return found[0] if found else None
 
 
 def _beside(costs: Costs, query: CostQuery) -> list[dict[str, object]]:
@@ -237,14 +241,19 @@ def _document(answer: CostTable, words: Sequence[str], hints: Sequence[str]) -> 
             "metric": query.metric,
             "granularity": query.granularity,
         },
-        "receipt": {
-            "sql": answer.receipt.sql,
-            "parameters": dict(answer.receipt.parameters),
-            "rows": answer.receipt.rows,
-            "as_of": answer.receipt.as_of,
-        },
+        "receipt": receipt_document(answer.receipt),
         "coverage": answer.coverage,
         "hints": list(hints),
+    }
+
+
+def receipt_document(receipt: Receipt) -> dict[str, object]:
+    """A receipt with its parameters by name."""
+    return {
+        "sql": receipt.sql,
+        "parameters": dict(receipt.parameters),
+        "rows": receipt.rows,
+        "as_of": receipt.as_of,
     }
 
 
@@ -287,5 +296,6 @@ def _print_table(answer: CostTable, words: Sequence[str], hints: Sequence[str]) 
         print(f"total: {money(cost, currency)}{exact}")
     if not answer.rows:
         print("There is no cost in this period that fits.")
-    for line in (*hints, *answer.coverage.missing):
+    for line in hints:
         print(one_line(line))
+    print(covered(answer.coverage))

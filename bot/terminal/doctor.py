@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.app import App, open_app
 from bot.terminal.output import print_json
 from tools.model.errors import OptiInfraError
+from tools.providers.base import Access
 
 OK, OFF, WARNING, FAILED = "ok", "off", "warning", "failed"
 _MARK = {OK: "ok     ", OFF: "off    ", WARNING: "warning", FAILED: "FAILED "}
@@ -38,7 +39,17 @@ def doctor(args: argparse.Namespace) -> int:
 
 def examine(app: App) -> Iterator[Finding]:
     """Look at each part in turn; one that fails never hides the next."""
-    for look in (_database, _redis, _slack, _deliveries, _language_model, _cost_files, _health_source, _clouds):
+    for look in (
+        _database,
+        _cost_facts,
+        _redis,
+        _slack,
+        _deliveries,
+        _language_model,
+        _cost_files,
+        _health_source,
+        _clouds,
+    ):
         yield from _guarded(look, app)
 
 
@@ -54,6 +65,26 @@ def _database(app: App) -> Iterator[Finding]:
 
     for check in readiness(app.database):
         yield Finding(check.name, OK if check.ok else FAILED, f"{app.database.dialect}, {check.detail}")
+
+
+def _cost_facts(app: App) -> Iterator[Finding]:
+    """Where the facts lie, and whether they add up to what the ledger says was loaded."""
+    from tools.model.query import CostQuery
+    from tools.store import loads
+
+    place = str(app.database.facts or f"beside the rest ({app.database.dialect})")
+    with app.database.read() as tx:
+        billed, elsewhere = loads.billed(tx, app.tenant), loads.elsewhere(tx, app.tenant)
+    span = app.costs.span()
+    stored = {} if span is None else dict(app.costs.table(CostQuery(span)).totals)
+    if stored != billed:
+        fix = "Name an empty database in OPTIINFRA_FACTS_URL (or restore a backup), then read the cost files again."
+        yield Finding("cost facts", FAILED, f"{place}: what lies there does not add up to what was loaded", fix)
+    else:
+        yield Finding("cost facts", OK, f"{place}, adds up to what was loaded")
+    if elsewhere:
+        fix = "Read the cost files again, or set OPTIINFRA_FACTS_URL as it was."
+        yield Finding("cost facts elsewhere", WARNING, f"{elsewhere} billing periods lie in another store", fix)
 
 
 def _redis(app: App) -> Iterator[Finding]:
@@ -167,11 +198,19 @@ def _health_source(app: App) -> Iterator[Finding]:
 
 def _clouds(app: App) -> Iterator[Finding]:
     from tools.providers import registry
+    from tools.store.paid_requests import StoredPaidRequests
 
     for inventory in registry.inventories(app.settings):
-        for access in inventory.check_access():
-            name = f"{access.provider} {access.account_id}"
-            missing = f"missing: {', '.join(access.missing)}" if access.missing else ""
-            detail = "; ".join(part for part in (access.identity, access.problem, missing) if part)
-            fix = f"Grant {', '.join(access.missing)} to {access.identity}." if access.missing else ""
-            yield Finding(name, OK if access.ok else FAILED, detail, fix)
+        yield from map(_access, inventory.check_access())
+    for billing in registry.billings(app.settings, paid=StoredPaidRequests(app.database, app.tenant)):
+        for access in billing.check_access():
+            yield _access(access, " bills")
+
+
+def _access(access: Access, what: str = "") -> Finding:
+    missing = f"missing: {', '.join(access.missing)}" if access.missing else ""
+    detail = "; ".join(part for part in (access.identity, access.problem, missing) if part)
+    who = access.identity or "the identity that OptiInfra uses"
+    fix = f"Grant {', '.join(access.missing)} to {who}." if access.missing else ""
+    name = f"{access.provider} {access.account_id}{what}"
+    return Finding(name, OK if access.ok else FAILED, detail, fix)

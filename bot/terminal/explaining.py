@@ -6,9 +6,10 @@ from argparse import Namespace
 from decimal import Decimal
 
 from bot.app import open_app
-from bot.terminal.costs import filters
-from bot.terminal.output import money, print_json, table
-from tools.analysis import drivers
+from bot.terminal.costs import currency_rates, filters
+from bot.terminal.output import covered, money, print_json, table
+from tools.analysis import drivers, fx
+from tools.analysis.naming import account_names, with_id
 from tools.model.period import Period
 from tools.model.query import Metric
 
@@ -16,26 +17,35 @@ from tools.model.query import Metric
 def explain(args: Namespace) -> int:
     """Print the driver tree: contributions and the rest add up to the change exactly."""
     app = open_app()
-    tree = drivers.explain(
-        app.costs,
-        Period(args.start, args.end),
-        Period(*args.against),
-        where=tuple(app.costs.spelled(f) for f in filters(args.where, app.settings.tag_keys)),
-        metric=Metric(args.metric),
-    )
+    period, against = Period(args.start, args.end), Period(*args.against)
+    where = tuple(app.costs.spelled(f) for f in filters(args.where, app.settings.tag_keys))
+    metric = Metric(args.metric)
+    rates = currency_rates(app, args.currency)
+    if rates is None:
+        tree = drivers.explain(app.costs, period, against, where=where, metric=metric)
+    else:
+        target = args.currency or app.settings.currency
+        tree = fx.explain(app.costs, period, against, rates=rates, currency=target, where=where, metric=metric)
+    coverage = app.costs.coverage(Period(args.start, args.end))
     if args.json:
-        print_json(drivers.as_document(tree))
+        print_json({**drivers.as_document(tree), "coverage": coverage})
         return 0
     change = signed(tree.change, tree.currency)
     print(f"{tree.period} against {tree.against}: {money(tree.before, tree.currency)} -> ", end="")
     print(f"{money(tree.after, tree.currency)} ({change}), {args.metric} cost")
+    names = account_names(app.costs)
     rows = [
-        (", ".join(f"{n}={v or '(none)'}" for n, v in d.conditions), d.kind, signed(d.contribution, tree.currency))
+        (
+            ", ".join(f"{n}={with_id(n, v, names) or '(none)'}" for n, v in d.conditions),
+            d.kind,
+            signed(d.contribution, tree.currency),
+        )
         for d in tree.drivers
     ]
     print(
         table(("driver", "kind", "contribution"), [*rows, ("other", "", signed(tree.other, tree.currency))], right=(2,))
     )
+    print(covered(coverage))
     return 0
 
 

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
 from bot.jobs import Jobs
 from bot.slack.cards import digest as card
 from bot.terminal.costs import filters
-from bot.terminal.output import jsonable, money, print_json, table
+from bot.terminal.output import covered, jsonable, money, print_json, table
+from tools.analysis import alerting, daily_file, drivers
 from tools.analysis import anomalies as detection
-from tools.analysis import daily_file, drivers
 from tools.analysis import forecast as outlooks
 from tools.model.anomaly import Anomaly
 from tools.model.digest import Digest
@@ -25,7 +26,10 @@ from tools.model.forecast import Forecast
 from tools.model.money import EXACT
 from tools.model.period import Period
 from tools.model.query import Metric, dimension
-from tools.store import findings
+from tools.store import alerts, findings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _EVER = Period(date(1, 1, 2), date(9999, 12, 31))
 
@@ -33,18 +37,71 @@ _EVER = Period(date(1, 1, 2), date(9999, 12, 31))
 def anomalies(args: Namespace) -> int:
     """Judge what is stored, keep what was found, and print what touches the asked days."""
     app = open_app()
+    if args.feedback or args.per_week is not None:
+        return give_feedback(app, args)
     _look(app, app.now().date())
     asked = Period(args.start or _EVER.start, args.end or _EVER.end)
     with app.database.read() as tx:
         found = findings.anomalies(tx, app.tenant, asked)
+        chosen = _chosen(app, tx, found)
+    if args.held:
+        found = chosen.held
+    coverage = app.costs.coverage(asked if args.start and args.end else None)
     if args.json:
-        print_json({"anomalies": [_anomaly(one) for one in found]})
+        names = ("new", "again", "held", "quiet", "muted")
+        sorted_out = {name: [one.id for one in getattr(chosen, name)] for name in names}
+        print_json({"anomalies": [_anomaly(one) for one in found], "alerts": sorted_out, "coverage": coverage})
         return 0
     if not found:
         print(f"No anomalies{_during(args)}.")
-        return 0
     for one in found:
         print(f"{one.id}  {one.started}  {one.severity}, {one.status}: {one.why}")
+    if chosen.held and not args.held:
+        print(f"{len(chosen.held)} of them are held back from the digest: this week's alerts are used up (--held).")
+    if chosen.muted:
+        print(f"{len(chosen.muted)} of them are muted.")
+    print(covered(coverage))
+    return 0
+
+
+def _chosen(app: App, tx: Connection, found: Sequence[Anomaly]) -> alerting.Alerts:
+    """What the next digest would tell of these, and what it would hold back."""
+    settled = detection.judged_period(app.costs, app.now().date())
+    day = settled.end - timedelta(days=1) if settled else app.now().date()
+    return alerting.choose(
+        found,
+        day,
+        told=alerts.told(tx, app.tenant),
+        feedback=findings.feedback(tx, app.tenant),
+        per_week=alerts.per_week(tx, app.tenant, app.settings.alerts_per_week),
+    )
+
+
+def give_feedback(app: App, args: Namespace) -> int:
+    """Keep what a person says of an anomaly, or how many alerts a week are wanted."""
+    person = app.person(args.user)
+    with app.database.begin() as tx:
+        if args.per_week is not None:
+            alerts.set_per_week(tx, app.tenant, args.per_week, actor=person.id, now=app.now())
+            said = f"At most {args.per_week} alerts a week from now on."
+        else:
+            verdict, about = args.feedback
+            findings.give_feedback(
+                tx,
+                app.tenant,
+                about,
+                verdict,
+                actor=person.id,
+                reason=args.reason,
+                now=app.now(),
+                until=args.until,
+            )
+            until = f" until {args.until}" if args.until else ""
+            said = f"{about}: {verdict}{until}, said by {person.name}."
+    if args.json:
+        print_json({"said": said})
+    else:
+        print(said)
     return 0
 
 
@@ -63,6 +120,7 @@ def _anomaly(one: Anomaly) -> dict[str, object]:
     return {
         "id": one.id,
         "series": one.series,
+        "named": one.title,
         "keys": dict(one.keys),
         "direction": one.direction,
         "started": one.started,
@@ -81,10 +139,12 @@ def _anomaly(one: Anomaly) -> dict[str, object]:
 
 def forecast(args: Namespace) -> int:
     """Forecast stored costs, or the series of a file."""
+    coverage = None
     if args.file:
         made = _of_file(args)
     else:
         app = open_app()
+        coverage = app.costs.coverage()
         words = [w.strip() for w in args.by.split(",") if w.strip()]
         made = outlooks.forecast(
             app.costs,
@@ -95,11 +155,13 @@ def forecast(args: Namespace) -> int:
             metric=Metric(args.metric),
         )
     if args.json:
-        print_json({"series": [_forecast(one) for one in made]})
+        print_json({"series": [_forecast(one) for one in made], "coverage": coverage})
         return 0
     print(f"{args.days} days from {made[0].points[0].day} on, 80 % band; from the {made[0].basis}.")
     rows = [(_named(f), money(f.p10, f.currency), money(f.p50, f.currency), money(f.p90, f.currency)) for f in made]
     print(table(("cost of", "low (P10)", "middle (P50)", "high (P90)"), rows, right=(1, 2, 3)))
+    if coverage is not None:
+        print(covered(coverage))
     return 0
 
 
@@ -162,6 +224,8 @@ def _digest(made: Digest) -> dict[str, object]:
         "forecast": _forecast(made.month_end) if made.month_end else None,
         "movers": [dict(zip(made.movers.columns, row, strict=True)) for row in made.movers.rows],
         "waiting": made.waiting,
+        "held": made.held,
+        "saved": made.saved,
         "coverage": made.coverage,
         "receipt": made.receipt,
     }
@@ -173,16 +237,21 @@ def _print_digest(made: Digest) -> None:
     if made.month_end is not None:
         end = made.month_end
         low, high = money(end.p10, end.currency), money(end.p90, end.currency)
-        print(f"Month end: {money(end.p50, end.currency)} (between {low} and {high}). {end.basis}.")
+        print(f"Month end: {money(end.p50, end.currency)} (between {low} and {high}). {end.basis}. ", end="")
+    print(covered(made.coverage))
+    if made.calm:
+        return
     for one in made.anomalies[1:]:
         print(f"- {one.why}")
+    if made.held:
+        print(f"{made.held} smaller anomalies are held back (optiinfra anomalies --held).")
+    if made.saved:
+        print(made.saved)
     if made.anomalies and made.movers.rows:
         print(f"\n{made.movers.title}")
         print(_moved(made.movers))
     if made.waiting:
         print("\nWaiting for a decision:\n" + "\n".join(f"- {line}" for line in made.waiting))
-    for missing in made.coverage.missing:
-        print(f"Note: {missing}.")
 
 
 def _moved(moved: Table) -> str:

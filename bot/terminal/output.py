@@ -10,9 +10,12 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tools.model.money import plain
+
+if TYPE_CHECKING:
+    from tools.model.query import Coverage
 
 # ISO 4217: currencies whose smallest unit is not a hundredth.
 _NO_DECIMALS = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "UGX", "XAF", "XOF", "XPF", "PYG", "RWF", "KMF"})
@@ -93,6 +96,20 @@ def _cell(value: object) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks and escape codes: a name in the data must not break a table or drive the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def covered(coverage: Coverage) -> str:
+    """One line on what the data behind a number covers: how far it reaches, what may change, what is missing."""
+    parts = []
+    if coverage.complete_to is not None:
+        parts.append(f"complete before {coverage.complete_to}")
+    if coverage.provisional_share > 0:
+        parts.append(f"{coverage.provisional_share:.0%} of the days may still change")
+    if coverage.missing:
+        parts.append(f"missing: {'; '.join(coverage.missing)}")
+    if coverage.invoices:
+        parts.append(coverage.invoices)
+    return one_line(f"Data: {' - '.join(parts) or 'nothing is known of it'}.")
 
 
 class Progress:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.terminal.output import Progress, print_json, table
 from tools.execution import engine, gates
 from tools.execution.proof.defects import DEFECTS, planted
-from tools.execution.proof.simulator import Ended, Parts, play, summary
+from tools.execution.proof.simulator import Ended, Parts, play
 from tools.model.errors import InputError
 
 R = TypeVar("R")
-_CHUNK = 25
+_CHUNK = 100
 # A defect that so many runs do not notice is not caught.
-_MOST_RUNS = 600
+_MOST_RUNS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +35,85 @@ class Caught:
     violation: str
 
 
+@dataclass(slots=True)
+class Played:
+    """How runs ended: how many in which state and on which kind of cloud API, and those that broke something."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    broken: list[Ended] = field(default_factory=list)
+
+    def add(self, other: Played) -> None:
+        self.ends.update(other.ends)
+        self.kinds.update(other.kinds)
+        self.broken += other.broken
+
+    @property
+    def runs(self) -> int:
+        return self.ends.total()
+
+
 def prove(args: argparse.Namespace) -> int:
     """Exit 0 when no run violated anything and (with --defects) every planted defect was noticed."""
-    if args.rollouts < 1 or args.seed < 0:
-        raise InputError("A proof needs at least one rollout and a seed from 0.")
+    if args.rollouts < 1 or args.seed < 0 or args.workers < 0:
+        raise InputError("A proof needs at least one rollout, a seed from 0 and a number of workers from 1.")
+    workers = args.workers or os.cpu_count() or 1
     started = time.monotonic()
     with Progress() as progress:
-        ends = [e for chunk in _played(args.seed, args.rollouts, progress) for e in chunk]
-        caught = tuple(_searched(args.seed, progress)) if args.defects else ()
-    seconds = round(time.monotonic() - started)
-    broken = [e for e in ends if e.violation]
+        played = _played(args.seed, args.rollouts, workers, progress)
+        seconds = time.monotonic() - started
+        caught = tuple(_searched(args.seed, workers, progress)) if args.defects else ()
     missed = [c for c in caught if c.caught_at is None]
     if args.json:
-        print_json(_document(ends, broken, caught, seconds))
+        print_json(_document(played, caught, seconds))
     else:
-        _print(ends, broken, caught, seconds)
-    return 1 if broken or missed else 0
+        _print(played, caught, seconds)
+    return 1 if played.broken or missed else 0
 
 
-def _played(seed: int, rollouts: int, progress: Progress) -> Iterator[list[Ended]]:
+def _played(seed: int, rollouts: int, workers: int, progress: Progress) -> Played:
     chunks = [(first, min(_CHUNK, seed + rollouts - first)) for first in range(seed, seed + rollouts, _CHUNK)]
-    done = 0
-    for chunk in _spread(_chunk, chunks):
-        done += len(chunk)
-        progress("simulated rollouts", done, rollouts)
-        yield chunk
+    whole = Played()
+    for chunk in _spread(_chunk, chunks, workers):
+        whole.add(chunk)
+        progress("simulated rollouts", whole.runs, rollouts)
+    return whole
 
 
-def _searched(seed: int, progress: Progress) -> Iterator[Caught]:
+def _searched(seed: int, workers: int, progress: Progress) -> Iterator[Caught]:
     jobs = [(index, seed) for index in range(len(DEFECTS))]
-    for index, caught in enumerate(_spread(_search, jobs)):
+    for index, caught in enumerate(_spread(_search, jobs, workers)):
         progress("planted defects", index + 1, len(DEFECTS))
         yield caught
 
 
-def _spread(work: Callable[[tuple[int, int]], R], jobs: list[tuple[int, int]]) -> Iterator[R]:
-    """The results in order; worked on by as many processes as there are processors, when it is worth starting them."""
-    workers = min(len(jobs), os.cpu_count() or 1)
+def _spread(work: Callable[[tuple[int, int]], R], jobs: list[tuple[int, int]], workers: int) -> Iterator[R]:
+    """The results in order; worked on by so many processes, when it is worth starting them."""
+    workers = min(len(jobs), workers)
     if workers < 2:
         yield from map(work, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_settle) as pool:
         yield from pool.map(work, jobs)
 
 
-def _chunk(job: tuple[int, int]) -> list[Ended]:
+def _settle() -> None:
+    # What is loaded now stays, and runs leave little behind: looking through all of it again and again is waste.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _chunk(job: tuple[int, int]) -> Played:
     first, count = job
-    return list(play(_parts(), first, count))
+    played = Played()
+    for ended in play(_parts(), first, count):
+        played.ends[ended.state] += 1
+        played.kinds[ended.kind] += 1
+        if ended.violation:
+            played.broken.append(ended)
+    return played
 
 
 def _search(job: tuple[int, int]) -> Caught:
@@ -96,22 +130,26 @@ def _parts() -> Parts:
     return Parts(gates.Gates, engine.Engine)
 
 
-def _document(ends: list[Ended], broken: list[Ended], caught: tuple[Caught, ...], seconds: int) -> dict[str, object]:
+def _document(played: Played, caught: tuple[Caught, ...], seconds: float) -> dict[str, object]:
     return {
-        "runs": len(ends),
-        "violations": [e for e in broken if not e.violation.startswith("stuck")],
-        "stuck": [e for e in broken if e.violation.startswith("stuck")],
-        "ends": summary(ends),
+        "runs": played.runs,
+        "violations": [e for e in played.broken if not e.violation.startswith("stuck")],
+        "stuck": [e for e in played.broken if e.violation.startswith("stuck")],
+        "ends": dict(sorted(played.ends.items())),
+        "kinds": dict(sorted(played.kinds.items())),
         "defects": caught,
-        "seconds": seconds,
+        "seconds": round(seconds),
     }
 
 
-def _print(ends: list[Ended], broken: list[Ended], caught: tuple[Caught, ...], seconds: int) -> None:
-    rate = len(ends) / seconds if seconds else len(ends)
-    print(f"{len(ends)} simulated rollouts in {seconds} s ({rate:.1f} a second), {len(broken)} violations.")
-    print(table(("ended", "runs"), summary(ends).items(), right=(1,)))
-    for ended in broken:
+def _print(played: Played, caught: tuple[Caught, ...], seconds: float) -> None:
+    rate = played.runs / seconds
+    print(
+        f"{played.runs} simulated rollouts in {seconds:.0f} s ({rate:.1f} a second), {len(played.broken)} violations."
+    )
+    print(table(("ended", "runs"), sorted(played.ends.items()), right=(1,)))
+    print(table(("kind of cloud API", "runs"), sorted(played.kinds.items()), right=(1,)))
+    for ended in played.broken:
         print(f"seed {ended.seed} ({ended.kind}, {ended.state}): {ended.violation}")
     if caught:
         rows = [(c.name, c.caught_at if c.caught_at is not None else "NOT CAUGHT", c.violation) for c in caught]

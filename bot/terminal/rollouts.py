@@ -11,7 +11,7 @@ from tools.execution import requests
 from tools.execution.planning import steps_in_words
 from tools.model.errors import RefusedError
 from tools.model.rollout import TERMINAL, Rollout, State
-from tools.store import rollouts
+from tools.store import rollout_approvals, rollout_history, rollout_intents
 
 
 def listing(args: argparse.Namespace) -> int:
@@ -82,10 +82,10 @@ def decide(args: argparse.Namespace) -> int:
 def document(app: App, rollout: Rollout) -> dict[str, object]:
     """The JSON of one rollout with its approvals, intents, verdicts and history."""
     with app.database.read() as tx:
-        approvals = rollouts.approvals(tx, app.tenant, rollout.id)
-        intents = rollouts.intents(tx, app.tenant, rollout.id)
-        verdicts = rollouts.verdicts(tx, app.tenant, rollout.id)
-        history = rollouts.history(tx, app.tenant, rollout.id)
+        approvals = rollout_approvals.listing(tx, app.tenant, rollout.id)
+        intents = rollout_intents.listing(tx, app.tenant, rollout.id)
+        verdicts = rollout_history.verdicts(tx, app.tenant, rollout.id)
+        history = rollout_history.events(tx, app.tenant, rollout.id)
     return _summary(rollout) | {
         "approvals": approvals,
         "intents": intents,
@@ -144,8 +144,8 @@ def _print(app: App, rollout: Rollout, *, as_json: bool) -> None:
     if rollout.observed:
         print("  counted: " + ", ".join(f"{count} {kind}" for kind, count in rollout.observed.items()))
     with app.database.read() as tx:
-        looks = rollouts.verdicts(tx, app.tenant, rollout.id)
-        history = rollouts.history(tx, app.tenant, rollout.id)
+        looks = rollout_history.verdicts(tx, app.tenant, rollout.id)
+        history = rollout_history.events(tx, app.tenant, rollout.id)
     if looks:
         print(f"  health: {looks[-1].verdict} - {looks[-1].why}")
     for event in history:

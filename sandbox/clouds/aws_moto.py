@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.inventory import REGION, SPOT, ZONES, spot_price
@@ -71,6 +71,7 @@ def teach(keeper: GroupKeeper, now: Callable[[], datetime] = lambda: datetime.no
     """Put AWS's behaviour where moto has none: policies merge, groups act by themselves, spot has a price."""
     _teach_groups(keeper)
     _teach_prices(now)
+    _teach_metrics()
 
 
 def _teach_groups(keeper: GroupKeeper) -> None:
@@ -156,6 +157,52 @@ def _teach_prices(now: Callable[[], datetime]) -> None:
         return ActionResult({"SpotPriceHistory": history})
 
     _put(SpotInstances, describe_spot_price_history=describe_spot_price_history)
+
+
+def _teach_metrics() -> None:
+    """moto looks through everything it has for every period of every series, which takes seconds here."""
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    def get_metric_data(
+        backend: Any, queries: list[Any], start_time: datetime, end_time: datetime, scan_by: str = ""
+    ) -> list[dict[str, Any]]:
+        known: dict[tuple[object, ...], list[Any]] = {}
+        for point in backend.metric_data:
+            if start_time <= point.timestamp < end_time:
+                dimensions = frozenset((d.name, d.value) for d in point.dimensions)
+                known.setdefault((point.namespace, point.name, dimensions), []).append(point)
+        return [series(query, known, start_time, newest_first=scan_by == "TimestampDescending") for query in queries]
+
+    _put(CloudWatchBackend, get_metric_data=get_metric_data)
+
+
+_STATISTICS: dict[str, Callable[[list[float]], float]] = {
+    "Average": lambda values: sum(values) / len(values),
+    "Maximum": max,
+    "Minimum": min,
+    "SampleCount": len,
+    "Sum": sum,
+}
+
+
+def series(
+    query: Any, known: dict[tuple[object, ...], list[Any]], start: datetime, *, newest_first: bool
+) -> dict[str, Any]:
+    """One query's answer: a value per period that has points. Raises KeyError for a statistic that is not known."""
+    asked = query["MetricStat"]
+    metric, seconds = asked["Metric"], int(asked["Period"])
+    dimensions = frozenset((d["Name"], d["Value"]) for d in metric.get("Dimensions", ()))
+    periods: dict[int, list[float]] = {}
+    for point in known.get((metric["Namespace"], metric["MetricName"], dimensions), ()):
+        periods.setdefault(int((point.timestamp - start).total_seconds()) // seconds, []).append(float(point.value))
+    ordered = sorted(periods, reverse=newest_first)
+    return {
+        "id": query["Id"],
+        "label": query.get("Label") or metric["MetricName"],
+        "values": [_STATISTICS[asked["Stat"]](periods[n]) for n in ordered],
+        "timestamps": [start + timedelta(seconds=n * seconds) for n in ordered],
+        "status_code": "Complete",
+    }
 
 
 def _put(owner: Any, **functions: Callable[..., Any]) -> None:

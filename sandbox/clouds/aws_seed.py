@@ -33,7 +33,6 @@ def seed(keeper: GroupKeeper, now: datetime) -> None:
     for address in have.ADDRESSES:
         _address(ec2_backends[address.account_id][have.REGION], address)
     _buckets()
-    _metrics(now)
 
 
 def _group(autoscaling: Any, ec2: Any, fleet: Fleet) -> Any:
@@ -146,7 +145,7 @@ def _buckets() -> None:
             s3.put_bucket_tagging(name, dict(tags))
 
 
-def _metrics(now: datetime) -> None:
+def metrics(now: datetime) -> None:
     """Two weeks of hourly CPU for the machines that stand alone: one is idle, the others work."""
     from moto.cloudwatch.models import cloudwatch_backends
 

@@ -12,9 +12,11 @@ from urllib.parse import parse_qsl
 
 from sandbox import organisation as org
 from sandbox.clouds import azure_bills
-from sandbox.clouds.azure_told import BUSY, PRICES, RUNNING, points, price_items
+from sandbox.clouds.azure_acting import EXECUTOR_TOKEN, World
+from sandbox.clouds.azure_told import BUSY, PRICES, points, price_items
 from sandbox.clouds.bills import Bills
-from sandbox.clouds.rest import Answer, Ask, RefusalError, RestCloud, Route, page
+from sandbox.clouds.buckets import Bucket, azure_answer, azure_listing, of_story
+from sandbox.clouds.rest import CONTROL, Answer, Ask, RefusalError, RestCloud, Route, page
 from sandbox.faults import FaultKind
 from sandbox.story.lines import Kind, Line
 from sandbox.story.other_lines import azure_lines
@@ -26,6 +28,9 @@ MOST = 3
 SUBSCRIPTIONS = (org.AZURE_PRODUCTION, org.AZURE_CORPORATE)
 COSTS = "Microsoft.CostManagement/query/action"
 METRICS = "Microsoft.Insights/metrics/read"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+# Storage account and container in which the organisation keeps its exports.
+EXPORTS = ("lumenbilling", "exports")
 PAYER = "Microsoft.Billing/billingProperty/read"
 _SIZES = {"D4s v5": "Standard_D4s_v5", "E8s v5": "Standard_E8s_v5", "B4ms": "Standard_B4ms"}
 _MACHINES, _DISKS = "Microsoft.Compute/virtualMachines", "Microsoft.Compute/disks"
@@ -38,23 +43,22 @@ class Azure:
 
     bills: Bills
     today: date
+    exports: Bucket
     token: str = TOKEN
     routes: Sequence[Route] = field(init=False)
+    world: World = field(init=False)
 
     def __post_init__(self) -> None:
+        self.world = World(self._made)
         sub = "/subscriptions/{subscription}"
-        lists: dict[str, Callable[[str], Iterable[dict[str, Any]]]] = {
-            _MACHINES: self._machines,
-            "Microsoft.Compute/virtualMachineScaleSets": lambda _: (),
-            _DISKS: self._disks,
-            "Microsoft.Compute/snapshots": lambda _: (),
-            "Microsoft.Network/publicIPAddresses": lambda _: (),
-            _STORES: self._stores,
-        }
+        lists = (
+            _MACHINES, "Microsoft.Compute/virtualMachineScaleSets", _DISKS, "Microsoft.Compute/snapshots",
+            "Microsoft.Network/publicIPAddresses", _STORES,
+        )  # fmt: skip
         self.routes = (
             Route("GET", sub, "Microsoft.Resources/subscriptions/read", self._subscription),
             Route("GET", f"{sub}/resources", "Microsoft.Resources/subscriptions/resources/read", self._listed(self._all)),
-            *(Route("GET", f"{sub}/providers/{kind}", f"{kind}/read", self._listed(items)) for kind, items in lists.items()),
+            *(Route("GET", f"{sub}/providers/{kind}", f"{kind}/read", self._listed(self._of(kind))) for kind in lists),
             Route(
                 "GET", f"{sub}/providers/Microsoft.Authorization/permissions",
                 "Microsoft.Authorization/permissions/read", self._permissions,
@@ -64,11 +68,17 @@ class Azure:
             Route("GET", "/{resource:path}/providers/Microsoft.Insights/metrics", METRICS, self._metrics),
             Route("POST", "/{tenant}/oauth2/v2.0/token", "login", self._login, public=True),
             Route("GET", "/api/retail/prices", "prices", self._prices, public=True),
+            Route("GET", f"/{EXPORTS[0]}/{{container}}", BLOBS, self._listed_blobs),
+            Route("GET", f"/{EXPORTS[0]}/{{container}}/{{blob:path}}", BLOBS, self._blob),
+            *self.world.routes(),
         )  # fmt: skip
 
     def let_in(self, ask: Ask) -> None:
-        if ask.headers.get("authorization") != f"Bearer {self.token}":
+        self.world.line.tick()
+        if ask.headers.get("authorization") not in {f"Bearer {self.token}", f"Bearer {EXECUTOR_TOKEN}"}:
             raise RefusalError(401, "InvalidAuthenticationToken", "The access token is invalid.")
+        if "x-ms-version" in ask.headers:
+            return
         if "api-version" not in ask.query:
             raise RefusalError(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
 
@@ -109,6 +119,18 @@ class Azure:
         else:
             inside["nextLink"] = f"{here}{token}" if token else inside.get("nextLink") or f"{here}ZnJvbS0w"
 
+    def _listed_blobs(self, ask: Ask) -> Answer:
+        found, more = self._container(ask).listed(ask.query.get("prefix", ""), ask.query.get("marker", ""))
+        return Answer(200, azure_listing(*EXPORTS, found, more), {"content-type": "application/xml"})
+
+    def _blob(self, ask: Ask) -> Answer:
+        return azure_answer(self._container(ask).get(ask.parts["blob"]), ask.headers.get("if-match", ""))
+
+    def _container(self, ask: Ask) -> Bucket:
+        if ask.parts["container"] != EXPORTS[1]:
+            raise RefusalError(404, "ContainerNotFound", "The specified container does not exist.")
+        return self.exports
+
     def _lines(self, subscription: str, kind: str = "") -> list[Line]:
         """Resources of a kind, each once."""
         self._check(subscription)
@@ -145,7 +167,7 @@ class Azure:
             self._check(subscription)
             found = list(items(subscription))
             if ask.query.get("statusOnly") == "true":
-                found = [{"id": item["id"], "name": item["name"], "properties": RUNNING} for item in found]
+                found = [{"id": item["id"], "name": item["name"], "properties": self._running(item)} for item in found]
             shown, more = page(found, ask.query.get("$skiptoken", ""), MOST)
             status = "&statusOnly=true" if "statusOnly" in ask.query else ""
             version = ask.query["api-version"]
@@ -153,6 +175,24 @@ class Azure:
             return Answer(200, {"value": shown, **link})
 
         return answer
+
+    def _of(self, kind: str) -> Callable[[str], Iterable[dict[str, Any]]]:
+        return lambda subscription: self.world.of(kind, subscription)
+
+    def _running(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {"instanceView": {"statuses": self.world.power(item["id"])}}
+
+    def _made(self) -> Iterable[dict[str, Any]]:
+        """What the organisation has at the start."""
+        for subscription in SUBSCRIPTIONS:
+            yield from self._machines(subscription)
+            yield from self._disks(subscription)
+            yield from self._stores(subscription)
+            yield from (self._database(line) for line in self._lines(subscription) if "Sql" in line.resource_type)
+
+    def _database(self, line: Line) -> dict[str, Any]:
+        sku = {"name": "GP_Gen5_8", "tier": "GeneralPurpose", "capacity": 8}
+        return self._described(line, status="Online", currentServiceObjectiveName=sku["name"]) | {"sku": sku}
 
     def _described(self, line: Line, **properties: Any) -> dict[str, Any]:
         return {
@@ -165,10 +205,9 @@ class Azure:
         }
 
     def _all(self, subscription: str) -> Iterable[dict[str, Any]]:
-        return (
-            self._described(line) | ({"sku": {"name": "GP_Gen5_8", "tier": "GeneralPurpose", "capacity": 8}} if "Sql" in line.resource_type else {})
-            for line in self._lines(subscription)
-        )  # fmt: skip
+        for line in self._lines(subscription):
+            now = self.world.things.get(line.resource_id.lower(), {})
+            yield self._described(line) | ({"sku": now["sku"]} if "Sql" in line.resource_type and now else {})
 
     def _machines(self, subscription: str) -> Iterable[dict[str, Any]]:
         for line in self._lines(subscription, _MACHINES):
@@ -284,11 +323,31 @@ class Azure:
         )
 
 
+@dataclass
+class AzureCloud(RestCloud):
+    """The application; beside the usual control paths, `short` takes what is lacking: {"sold_out": [...], "full": [...]}."""
+
+    cloud: Azure
+
+    def __post_init__(self) -> None:
+        self.cloud.world.faults = self.faults
+
+    def control(self, ask: Ask) -> Answer:
+        """Answer a control request."""
+        path = ask.path.removeprefix(CONTROL)
+        if (ask.method, path) == ("POST", "short"):
+            return Answer(200, self.cloud.world.short.told(ask.document()))
+        if (ask.method, path) == ("POST", "reset"):
+            self.cloud.world.forget()
+        return super().control(ask)
+
+
 def build(
     *, today: date, seed: int = 7, months: int = 13, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> RestCloud:
+) -> AzureCloud:
     """An Azure with the organisation's things and the bills of its story."""
-    return RestCloud(Azure(Bills(_lines, seed, today, months), today), now=now)
+    exports = Bucket(lambda: of_story("azure", seed=seed, today=today, months=months), now)
+    return AzureCloud(Azure(Bills(_lines, seed, today, months), today, exports), now=now)
 
 
 def _lines() -> Iterable[Line]:

@@ -18,14 +18,6 @@ PRICES = {
     "Standard_E8s_v5": ("0.608", "0.1277"),
     "Standard_B4ms": ("0.192", "0.0403"),
 }
-RUNNING = {
-    "instanceView": {
-        "statuses": [
-            {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
-            {"code": "PowerState/running", "level": "Info", "displayStatus": "VM running"},
-        ]
-    }
-}
 
 
 def points(span: str, busy: float, name: str) -> Iterable[dict[str, Any]]:

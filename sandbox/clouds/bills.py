@@ -34,6 +34,8 @@ class Bills:
     seed: int
     today: date
     months: int
+    # The month (its first day) that the provider has corrected afterwards, or None.
+    restated: date | None = None
     _found: tuple[Charge, ...] = ()
     _periods: tuple[date, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -48,16 +50,24 @@ class Bills:
         self._work_out()
         return self._periods
 
+    def restate(self, month: date | None) -> None:
+        """From now on that month is told as the provider corrected it; None: as first billed."""
+        with self._lock:
+            self.restated, self._found, self._periods = month, (), ()
+
     def _work_out(self) -> None:
         from sandbox.story.amounts import Calendar, all_rows
-        from sandbox.story.events import events
+        from sandbox.story.events import events, restatement
 
         with self._lock:
             if self._periods:
                 return
             calendar = Calendar(self.today, self.today, self.months)
             lines = tuple(self.lines())
-            rows = all_rows(lines, calendar, self.seed, events(calendar.anchor.weekday()))
+            planted = events(calendar.anchor.weekday())
+            if self.restated is not None:
+                planted += (restatement(self.restated, calendar.anchor),)
+            rows = all_rows(lines, calendar, self.seed, planted)
             self._found = tuple(
                 Charge(
                     lines[int(line)],

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 from sandbox.clouds import gcp_things as things
 from sandbox.clouds import gcp_told as told_of
 from sandbox.clouds.bills import Bills
+from sandbox.clouds.buckets import Bucket, google_item, of_story
+from sandbox.clouds.gcp_acting import EXECUTOR_TOKEN, World
 from sandbox.clouds.gcp_bigquery import DATASET, BigQuery
 from sandbox.clouds.gcp_export import DETAILED
 from sandbox.clouds.rest import CONTROL, Answer, Ask, RefusalError, RestCloud, Route, page
@@ -23,10 +25,13 @@ TOKEN = "sandbox-gcp-token"  # noqa: S105 - the sandbox's own token, worth nothi
 MACHINE_TOKEN = "sandbox-gcp-machine-token"  # noqa: S105 - same
 READER = "optiinfra-reader@lumen-web-eu.iam.gserviceaccount.com"
 BILLING_PROJECT = "lumen-analytics"
+# Where the organisation keeps its FOCUS exports.
+EXPORTS = "lumen-focus-exports"
 BILLING_TABLE = f"{BILLING_PROJECT}.{DATASET}.{DETAILED}"
 # Google hands out hundreds; few, so that there is always more than one page.
 MOST, MOST_SCOPES = 3, 2
 CHANGING = ("compute.instanceGroupManagers.update", "compute.instances.stop", "compute.disks.delete")
+_TOKENS = {f"Bearer {TOKEN}", f"Bearer {MACHINE_TOKEN}", f"Bearer {EXECUTOR_TOKEN}"}
 # Compute Engine and BigQuery throttle with 403, the younger services with 429.
 _OLD = ("compute.", "bigquery.", "storage.", "cloudsql.")
 Collection = Callable[[str], list[dict[str, Any]]]
@@ -39,22 +44,25 @@ class Gcp:
     bigquery: BigQuery
     today: date
     now: Callable[[], datetime]
+    exports: Bucket
     projects: Sequence[str] = things.PROJECTS
     unreachable: set[str] = field(default_factory=set)
     faults: Faults = field(default_factory=Faults)
     routes: Sequence[Route] = field(init=False)
+    world: World = field(init=False)
 
     def __post_init__(self) -> None:
+        self.world = World(self.today)
         root = "/compute/v1/projects/{project}"
         zonal: dict[str, Collection] = {
-            "instances": lambda project: things.machines(project, self.today),
-            "disks": lambda project: things.disks(project, self.today),
-            "addresses": things.addresses,
+            "instances": lambda project: self.world.of("instances", project),
+            "disks": lambda project: self.world.of("disks", project),
+            "addresses": lambda project: self.world.of("addresses", project),
             "commitments": things.commitments,
-            "instanceGroupManagers": things.groups,
+            "instanceGroupManagers": lambda project: self.world.of("instanceGroupManagers", project),
         }
         everywhere: dict[str, Collection] = {
-            "snapshots": lambda project: things.snapshots(project, self.today),
+            "snapshots": lambda project: self.world.of("snapshots", project),
             "images": things.images,
         }
         table = "/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}"
@@ -72,6 +80,8 @@ class Gcp:
             Route("GET", root + "/zones/{zone}/machineTypes/{name}", "compute.machineTypes.get", self._machine_type),
             Route("GET", "/v1/projects/{project}/instances", "cloudsql.instances.list", self._databases),
             Route("GET", "/storage/v1/b", "storage.buckets.list", self._buckets),
+            Route("GET", "/storage/v1/b/{bucket}/o", "storage.objects.list", self._objects),
+            Route("GET", "/storage/v1/b/{bucket}/o/{object:path}", "storage.objects.get", self._object),
             Route("GET", "/v3/projects/{project}/timeSeries", "monitoring.timeSeries.list", self._series),
             Route("GET", "/v1/services/6F81-5844-456A/skus", "cloudbilling.skus.list", self._skus),
             Route("GET", _ADVICE, "recommender.recommendations.list", self._advice),
@@ -82,10 +92,12 @@ class Gcp:
             Route("GET", queries + "/{job}", "bigquery.jobs.get", lambda ask: Answer(200, self.bigquery.results(ask))),
             Route("GET", own + "token", "metadata.token", self._machine, public=True),
             Route("GET", own, "metadata.account", self._machine, public=True),
+            *self.world.routes(),
         )
 
     def let_in(self, ask: Ask) -> None:
-        if ask.headers.get("authorization") not in {f"Bearer {TOKEN}", f"Bearer {MACHINE_TOKEN}"}:
+        self.world.line.tick()
+        if ask.headers.get("authorization") not in _TOKENS:
             raise _expired()
         project = ask.parts.get("project") or ask.query.get("project")
         if project is not None and project not in self.projects:
@@ -175,14 +187,32 @@ class Gcp:
         return Answer(200, found)
 
     def _databases(self, ask: Ask) -> Answer:
-        answer = _paged(ask, "items", things.databases(ask.parts["project"]))
+        answer = _paged(ask, "items", self.world.of("databases", ask.parts["project"]))
         if things.REGION in self.unreachable:
             answer.document.pop("items", None)
             answer.document["warnings"] = [{"code": "REGION_UNREACHABLE", "region": things.REGION}]
         return answer
 
     def _buckets(self, ask: Ask) -> Answer:
-        return _paged(ask, "items", things.buckets(ask.query.get("project", "")))
+        return _paged(ask, "items", self.world.of("buckets", ask.query.get("project", "")))
+
+    def _objects(self, ask: Ask) -> Answer:
+        found, more = self._exports(ask).listed(ask.query.get("prefix", ""), ask.query.get("pageToken", ""))
+        items = [google_item(EXPORTS, blob) for blob in found]
+        return Answer(200, {"kind": "storage#objects"} | ({"items": items} if items else {}) | _next(more))
+
+    def _object(self, ask: Ask) -> Answer:
+        blob = self._exports(ask).get(ask.parts["object"])
+        if ask.query.get("generation", str(blob.generation)) != str(blob.generation):
+            raise RefusalError(404, "notFound", f"No such object: {EXPORTS}/{blob.key}")
+        if ask.query.get("alt") != "media":
+            return Answer(200, google_item(EXPORTS, blob))
+        return Answer(200, blob.content, {"content-type": "application/octet-stream"})
+
+    def _exports(self, ask: Ask) -> Bucket:
+        if ask.parts["bucket"] != EXPORTS:
+            raise RefusalError(404, "notFound", "The specified bucket does not exist.")
+        return self.exports
 
     def _series(self, ask: Ask) -> Answer:
         end = datetime.fromisoformat(ask.query["interval.endTime"])
@@ -204,9 +234,10 @@ class Gcp:
         return _paged(ask, "recommendations", told_of.recommendations(ask.parts["project"], place, recommender))
 
     def _permitted(self, ask: Ask) -> Answer:
-        """Everything that reads is granted, unless a fault denies it; nothing that changes."""
+        """Everything that reads is granted, unless a fault denies it; what changes to the executor only."""
         asked = ask.document().get("permissions", [])
-        granted = [p for p in asked if p not in CHANGING and not self._denied(p)]
+        acts = ask.headers.get("authorization") == f"Bearer {EXECUTOR_TOKEN}"
+        granted = [p for p in asked if (acts or p not in CHANGING) and not self._denied(p)]
         return Answer(200, {"permissions": granted} if granted else {})
 
     def _denied(self, permission: str) -> bool:
@@ -229,7 +260,8 @@ _ADVICE = "/v1/projects/{project}/locations/{place}/recommenders/{recommender}/r
 
 @dataclass
 class GcpCloud(RestCloud):
-    """The application; beside the usual control paths, `unreachable` takes {"places": [...]}."""
+    """The application; beside the usual control paths, `unreachable` takes {"places": [...]} and `short` what is
+    lacking, {"sold_out": [...], "full": [...]}."""
 
     cloud: Gcp
 
@@ -242,8 +274,11 @@ class GcpCloud(RestCloud):
         if (ask.method, path) == ("POST", "unreachable"):
             self.cloud.unreachable = {str(place) for place in ask.document().get("places", [])}
             return Answer(200, {"unreachable": sorted(self.cloud.unreachable)})
+        if (ask.method, path) == ("POST", "short"):
+            return Answer(200, self.cloud.world.short.told(ask.document()))
         if (ask.method, path) == ("POST", "reset"):
             self.cloud.unreachable = set()
+            self.cloud.world.forget()
         return super().control(ask)
 
 
@@ -288,4 +323,5 @@ def build(
 ) -> GcpCloud:
     """A Google Cloud with the organisation's things and the billing export of its story."""
     bigquery = BigQuery(Bills(gcp_lines, seed, today, months), BILLING_PROJECT)
-    return GcpCloud(Gcp(bigquery, today, now), now=now)
+    exports = Bucket(lambda: of_story("gcp", seed=seed, today=today, months=months), now)
+    return GcpCloud(Gcp(bigquery, today, now, exports), now=now)

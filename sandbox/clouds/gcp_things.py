@@ -202,6 +202,7 @@ def groups(project: str) -> list[Document]:
 def _group(project: str, name: str, where: str) -> Document:
     root = f"{ROOT}/projects/{project}"
     template = f"{root}/global/instanceTemplates/{name}-1"
+    spread = {"distributionPolicy": {"zones": [{"zone": f"{root}/zones/{zone}"} for zone in ZONES]}}
     size = sum(m.group == name for m in MACHINES_RUNNING)
     return {
         "kind": "compute#instanceGroupManager",
@@ -215,8 +216,29 @@ def _group(project: str, name: str, where: str) -> Document:
         "targetSize": size,
         "currentActions": {"none": size, "creating": 0, "recreating": 0, "deleting": 0, "restarting": 0},
         "status": {"isStable": True, "versionTarget": {"isReached": True}},
-        "updatePolicy": {"type": "PROACTIVE", "minimalAction": "REPLACE", "maxSurge": {"fixed": 1}},
+        "updatePolicy": {"type": "OPPORTUNISTIC", "minimalAction": "REPLACE", "maxSurge": {"fixed": 1}},
+        **(spread if where.startswith("regions/") else {}),
     }
+
+
+def templates(project: str) -> list[Document]:
+    """The templates that the groups run."""
+    root = f"{ROOT}/projects/{project}/global/instanceTemplates"
+    made = {m.group: m for m in MACHINES_RUNNING if m.project == project and m.group}
+    return [
+        {
+            "kind": "compute#instanceTemplate",
+            "name": f"{name}-1",
+            "selfLink": f"{root}/{name}-1",
+            "properties": {
+                "machineType": machine.kind,
+                "labels": dict(machine.labels),
+                "scheduling": {"provisioningModel": "SPOT" if machine.spot else "STANDARD"},
+                "disks": [{"boot": True, "autoDelete": True}],
+            },
+        }
+        for name, machine in sorted(made.items())
+    ]
 
 
 def databases(project: str) -> list[Document]:
@@ -235,6 +257,7 @@ def databases(project: str) -> list[Document]:
                 "tier": tier,
                 "activationPolicy": policy,
                 "availabilityType": "REGIONAL" if policy == "ALWAYS" else "ZONAL",
+                "settingsVersion": "3",
                 "dataDiskSizeGb": size,
                 "userLabels": labels,
             },
@@ -260,6 +283,7 @@ def buckets(project: str) -> list[Document]:
             "locationType": "region",
             "storageClass": "STANDARD",
             "timeCreated": "2023-06-01T08:00:00.000Z",
+            "metageneration": "1",
             "labels": labels,
             **more,
         }

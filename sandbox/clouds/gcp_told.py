@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from sandbox.clouds.gcp_things import MACHINES_RUNNING, ML, REGION, WEB, ZONES, Document, number
 
 # name: cores, MiB
-MACHINES = {"n2-standard-4": (4, 16384), "e2-standard-2": (2, 8192), "n1-standard-8": (8, 30720)}
+MACHINES = {
+    "n2-standard-4": (4, 16384),
+    "e2-standard-2": (2, 8192),
+    "n1-standard-8": (8, 30720),
+    "n2-standard-2": (2, 8192),
+}
 # USD an hour of a core and of a GiB in Belgium: on demand, spot.
 RATES = {
     "N2": ("0.0347719", "0.0046604", "0.0084115", "0.0011274"),

@@ -138,7 +138,7 @@ class RestCloud:
             answer = self._refused(fault, route)
         if fault is not None and fault.kind in {FaultKind.TIMEOUT, FaultKind.TIMEOUT_AFTER_SUCCESS}:
             await run_in_threadpool(time.sleep, fault.seconds)
-        if fault is not None and fault.kind in _PAGES and answer.status == 200:
+        if fault is not None and fault.kind in _PAGES and answer.status == 200 and isinstance(answer.document, dict):
             self.cloud.page_fault(fault.kind, ask, answer.document)
         await self._send(send, answer, fault)
 
@@ -263,9 +263,11 @@ async def _respond(send: Send, answer: Answer, moment: datetime, *, broken: bool
 
 
 def written(document: object) -> bytes:
-    """JSON whose Decimals are numbers with all their digits; nothing for None."""
+    """JSON whose Decimals are numbers with all their digits; nothing for None, and bytes as they are."""
     if document is None:
         return b""
+    if isinstance(document, bytes):
+        return document
     return _EXACT.sub(rb"\1", json.dumps(document, default=_number).encode())
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sandbox.clouds import vultr_things as things
 from sandbox.clouds.bills import Bills, in_cents
-from sandbox.clouds.rest import Answer, Ask, RefusalError, RestCloud, Route, page
+from sandbox.clouds.rest import CONTROL, Answer, Ask, RefusalError, RestCloud, Route, page
+from sandbox.clouds.vultr_acting import EXECUTOR_KEY, World
 from sandbox.faults import FaultKind
 from sandbox.organisation import VULTR_BILLING_ACCOUNT
 from sandbox.story.lines import Line
@@ -41,17 +42,19 @@ class Vultr:
     key: str = API_KEY
     acls: tuple[str, ...] = (VIEW, BILLING, BALANCERS)
     routes: Sequence[Route] = field(init=False)
+    world: World = field(init=False)
     _told: dict[tuple[date, date], list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.world = World(self._made)
         lists: dict[str, tuple[str, str, Callable[[], list[dict[str, Any]]]]] = {
-            "/v2/instances": ("instances", VIEW, lambda: things.instances(self._lines, self.today)),
+            "/v2/instances": ("instances", VIEW, lambda: self.world.of("instances")),
             "/v2/bare-metals": ("bare_metals", VIEW, list),
-            "/v2/blocks": ("blocks", VIEW, lambda: things.blocks(self._lines, self.today)),
-            "/v2/reserved-ips": ("reserved_ips", VIEW, lambda: things.addresses(self._lines, self.today)),
-            "/v2/snapshots": ("snapshots", VIEW, lambda: things.snapshots(self._lines, self.today)),
+            "/v2/blocks": ("blocks", VIEW, lambda: self.world.of("blocks")),
+            "/v2/reserved-ips": ("reserved_ips", VIEW, lambda: self.world.of("reserved-ips")),
+            "/v2/snapshots": ("snapshots", VIEW, self._snapshots),
             "/v2/databases": ("databases", VIEW, list),
-            "/v2/load-balancers": ("load_balancers", BALANCERS, lambda: things.balancers(self._lines, self.today)),
+            "/v2/load-balancers": ("load_balancers", BALANCERS, lambda: self.world.of("load-balancers")),
             "/v2/kubernetes/clusters": ("vke_clusters", VIEW, list),
             "/v2/plans": ("plans", PUBLIC, things.plans),
             "/v2/plans-metal": ("plans_metal", PUBLIC, list),
@@ -66,10 +69,25 @@ class Vultr:
             Route("GET", "/v2/billing/invoices/{invoice}", BILLING, self._invoice),
             Route("GET", "/v2/billing/invoices/{invoice}/items", BILLING, self._invoice_items),
             Route("GET", "/v2/billing/pending-charges", BILLING, self._pending),
+            *self.world.routes(),
         )
 
+    def _made(self) -> dict[str, list[dict[str, Any]]]:
+        """What the organisation has at the start."""
+        return {
+            "instances": things.instances(self._lines, self.today),
+            "blocks": things.blocks(self._lines, self.today),
+            "reserved-ips": things.addresses(self._lines, self.today),
+            "snapshots": things.snapshots(self._lines, self.today),
+            "load-balancers": things.balancers(self._lines, self.today),
+        }
+
+    def _snapshots(self) -> list[dict[str, Any]]:
+        return [{k: v for k, v in one.items() if k != "_of"} for one in self.world.of("snapshots")]
+
     def let_in(self, ask: Ask) -> None:
-        if ask.headers.get("authorization") != f"Bearer {self.key}":
+        self.world.line.tick()
+        if ask.headers.get("authorization") not in {f"Bearer {self.key}", f"Bearer {EXECUTOR_KEY}"}:
             raise RefusalError(401, "", "Invalid API token.")
 
     def refuse(self, refusal: RefusalError) -> Answer:
@@ -101,13 +119,17 @@ class Vultr:
         account = {
             "name": VULTR_BILLING_ACCOUNT,
             "email": "edge@lumen.example",
-            "acls": list(self.acls),
+            "acls": [acl for acl in self._acls(ask) if not self.world.denied(acl)],
             "balance": Decimal(0),
             "pending_charges": due,
             "last_payment_date": f"{self.today.replace(day=1)}T06:12:31+00:00",
             "last_payment_amount": Decimal("-1.25"),
         }
         return Answer(200, {"account": account})
+
+    def _acls(self, ask: Ask) -> tuple[str, ...]:
+        acts = ask.headers.get("authorization") == f"Bearer {EXECUTOR_KEY}"
+        return (*self.acls, "subscriptions", "provisioning") if acts else self.acls
 
     def _lines(self, kind: str) -> list[Line]:
         return [line for line in self.bills.lines() if line.resource_type == kind]
@@ -181,6 +203,25 @@ class Vultr:
         return Answer(200, {"pending_charges": self._open_items()})
 
 
+@dataclass
+class VultrCloud(RestCloud):
+    """The application; beside the usual control paths, `short` takes what is lacking: {"sold_out": [...]}."""
+
+    cloud: Vultr
+
+    def __post_init__(self) -> None:
+        self.cloud.world.faults = self.faults
+
+    def control(self, ask: Ask) -> Answer:
+        """Answer a control request."""
+        path = ask.path.removeprefix(CONTROL)
+        if (ask.method, path) == ("POST", "short"):
+            return Answer(200, self.cloud.world.short.told(ask.document()))
+        if (ask.method, path) == ("POST", "reset"):
+            self.cloud.world.forget()
+        return super().control(ask)
+
+
 def _listing(key: str, items: Callable[[], list[dict[str, Any]]]) -> Callable[[Ask], Answer]:
     def answer(ask: Ask) -> Answer:
         asked = ask.query.get("per_page", "")
@@ -202,6 +243,6 @@ def build(
     seed: int = 7,
     months: int = 13,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> RestCloud:
+) -> VultrCloud:
     """A Vultr with the organisation's things and the bills of its story."""
-    return RestCloud(Vultr(Bills(vultr_lines, seed, today, months), today), now=now)
+    return VultrCloud(Vultr(Bills(vultr_lines, seed, today, months), today), now=now)

@@ -11,7 +11,12 @@ from sandbox.story.lines import Line
 
 Lines = Callable[[str], list[Line]]
 # monthly price in USD, vCPUs, memory and disk.
-PLANS = {"vhf-4c-16gb": (96, 4, 16384, 384), "vc2-2c-4gb": (20, 2, 4096, 80), "vc2-4c-8gb": (40, 4, 8192, 160)}
+PLANS = {
+    "vhf-4c-16gb": (96, 4, 16384, 384),
+    "vc2-2c-4gb": (20, 2, 4096, 80),
+    "vc2-4c-8gb": (40, 4, 8192, 160),
+    "voc-m-2c-16gb-400s": (80, 2, 16384, 400),
+}
 
 
 def instances(lines: Lines, today: date) -> list[dict[str, Any]]:

@@ -99,11 +99,11 @@ def _production() -> Iterator[Line]:
         "0.0252", "24", Shape.CONSTANT, resource="promo-2024", kind="Load balancer", growth="0",
         id=f"arn:aws:elasticloadbalancing:eu-west-1:{AWS_PRODUCTION}:loadbalancer/app/promo-2024/9f2d7a11c0ffee00",
     )  # fmt: skip
-    for zone in ("a", "b", "c"):
+    for gateway in (g for g in have.NAT_GATEWAYS if g.account_id == AWS_PRODUCTION):
         yield use(
-            EC2, "EU-NatGateway-Bytes", "NAT gateway data processed per GB, EU (Ireland)", "GB", "0.048", "640",
-            Shape.SHOP, resource=f"nat-{zone}", kind="NAT gateway", tags=tag("platform"), growth="0.18",
-            operation="NatGateway",
+            EC2, "EU-NatGateway-Bytes", "NAT gateway data processed per GB, EU (Ireland)", "GB", "0.048",
+            str(gateway.gigabytes), Shape.SHOP, resource=gateway.name, kind="NAT gateway", tags=gateway.tags,
+            growth="0.18", operation="NatGateway", id=gateway.id,
         )  # fmt: skip
     yield use(
         EC2, "EU-EBS:VolumeUsage.gp3", "gp3 storage per GB-month, EU (Ireland)", "GB-Mo", "0.088", "263.014",
@@ -222,9 +222,11 @@ def _staging() -> Iterator[Line]:
         "24", Shape.CONSTANT, resource="staging", kind="Database", tags=tags, growth="0",
         operation="CreateDBInstance:0014", id=f"arn:aws:rds:eu-west-1:{AWS_STAGING}:db:staging",
     )  # fmt: skip
+    gateway = next(g for g in have.NAT_GATEWAYS if g.account_id == AWS_STAGING)
     yield use(
-        EC2, "EU-NatGateway-Bytes", "NAT gateway data processed per GB, EU (Ireland)", "GB", "0.048", "90",
-        Shape.OFFICE, resource="nat-staging", kind="NAT gateway", tags=tags, operation="NatGateway",
+        EC2, "EU-NatGateway-Bytes", "NAT gateway data processed per GB, EU (Ireland)", "GB", "0.048",
+        str(gateway.gigabytes), Shape.OFFICE, resource=gateway.name, kind="NAT gateway", tags=gateway.tags,
+        operation="NatGateway", id=gateway.id,
     )  # fmt: skip
     yield use(
         "AmazonCloudWatch", "EU-DataProcessing-Bytes", "CloudWatch log data ingested per GB, EU (Ireland)", "GB",

@@ -76,6 +76,9 @@ def gcp_lines() -> Iterator[Line]:
                resource="storage.googleapis.com/projects/_/buckets/lumen-features", tags=tagged("ml"))  # fmt: skip
 
 
+SQL_DATABASE = "Microsoft.Sql/servers/lumen-erp/databases/erp"
+
+
 def azure_line(
     subscription: str, service: str, sku: str, unit: str, price: str, quantity: str, shape: Shape = Shape.STEADY,
     *, resource: str = "", group: str = "shared", provider: str = "", tags: tuple[tuple[str, str], ...] = (),
@@ -119,7 +122,8 @@ def azure_lines() -> Iterator[Line]:
                      resource=f"desktop-{number}", group="desktops", provider="Microsoft.Compute/virtualMachines",
                      tags=tagged("corporate-it", "corporate", "desktops"))  # fmt: skip
     yield azure_line(corporate, "Azure SQL Database", "vCore, General Purpose", "1 Hour", "0.1683", "192", Shape.CONSTANT,
-                 growth="0", resource="erp", group="erp", provider="Microsoft.Sql/servers/databases", tags=erp)  # fmt: skip
+                 growth="0", resource="erp", group="erp", provider="Microsoft.Sql/servers/databases", tags=erp,
+                 ).on(resource_id=f"/subscriptions/{corporate}/resourceGroups/erp/providers/{SQL_DATABASE}")  # fmt: skip
     yield azure_line(corporate, "Storage Accounts", "Hot LRS Data Stored", "1 GB/Month", "0.0196", "610", growth="0.2",
                  resource="lumenfiles", group="files", provider="Microsoft.Storage/storageAccounts")  # fmt: skip
     yield azure_line(production, "Storage Accounts", "Hot LRS Data Stored", "1 GB/Month", "0.0196", "330", growth="0.2",

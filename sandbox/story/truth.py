@@ -177,11 +177,16 @@ def waste() -> list[dict[str, object]]:
     host = have.IDLE_HOST
     idle_addresses = [a for a in have.ADDRESSES if not a.attached]
     old = [s for s in have.SNAPSHOTS if s.age_days > have.OLD_SNAPSHOT_DAYS]
+    forgotten = [b for b in have.LOAD_BALANCERS if not b.targets]
     idle_at_vultr = [line for line in other_lines.vultr_lines() if line.resource_name in other_lines.VULTR_WASTE]
     return [
         *(_wasted("unattached_volume", v.account_id, v.id, v.name, v.monthly_cost) for v in have.UNATTACHED_VOLUMES),
         *(_wasted("old_snapshot", s.account_id, s.id, s.name, s.monthly_cost) for s in old),
         *(_wasted("idle_address", a.account_id, a.id, a.name, a.monthly_cost) for a in idle_addresses),
+        *(
+            _wasted("idle_load_balancer", b.account_id, b.arn, b.name, have.LOAD_BALANCER_PRICE * HOURS_PER_MONTH)
+            for b in forgotten
+        ),
         _wasted(
             "idle_instance", host.account_id, host.id, host.name, have.ON_DEMAND[host.instance_type] * HOURS_PER_MONTH
         ),

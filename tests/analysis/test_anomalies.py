@@ -185,7 +185,7 @@ def test_a_new_day_needs_no_replay_and_finds_the_same(costs: Costs) -> None:
     with costs.database.read() as tx:
         kept = findings.memory(tx, "default", watch.MEMORY)
     assert kept is not None
-    assert kept.next_day == MONDAY + timedelta(days=99 - watch.AGAIN_DAYS)
+    assert kept.next_day == MONDAY + timedelta(days=95 - watch.AGAIN_DAYS)
     (step_by_step,) = anomalies.find(costs, end, known=())
     assert "short history" not in step_by_step.why
     with costs.database.begin() as tx:
@@ -194,6 +194,41 @@ def test_a_new_day_needs_no_replay_and_finds_the_same(costs: Costs) -> None:
     assert (step_by_step.id, step_by_step.days, step_by_step.actual) == (at_once.id, at_once.days, at_once.actual)
     assert float(step_by_step.expected) == pytest.approx(float(at_once.expected), rel=1e-4)
     assert anomalies.find(costs, MONDAY + timedelta(days=60), known=()) == ()
+
+
+def test_a_restated_day_is_judged_anew(database: Database, tmp_path: Path) -> None:
+    """The latest days are remembered as judged; when their bills change, the look sees the new ones."""
+    days = [Line(MONDAY + timedelta(days=n), "Compute", str(100 + n % 4)) for n in range(110)]
+    costs = load(database, write_focus(tmp_path / "bill.csv", days))
+    end = MONDAY + timedelta(days=110)
+    assert anomalies.find(costs, MONDAY + timedelta(days=108), known=()) == ()
+    assert anomalies.find(costs, end, known=()) == ()
+    with costs.database.read() as tx:
+        near = findings.memory(tx, "default", watch.NEAR)
+    assert near is not None
+    assert near.next_day == end
+    month = (MONDAY + timedelta(days=105)).replace(day=1)
+    restated = [replace(x, cost="190") if x.day == MONDAY + timedelta(days=105) else x for x in days if x.day >= month]
+    load(database, write_focus(tmp_path / "restated.csv", restated))
+    (found,) = anomalies.find(costs, end, known=())
+    assert (found.started, found.actual) == (MONDAY + timedelta(days=105), Decimal(190))
+    (again,) = anomalies.find(costs, end, known=())
+    assert again == found
+
+
+def test_a_service_that_begins_after_the_memory_was_made_is_found(database: Database, tmp_path: Path) -> None:
+    """Its row is new to the memory of the latest days; the finding, and the exact amounts, are the same."""
+    days = [Line(MONDAY + timedelta(days=n), "Compute", str(100 + n % 4)) for n in range(110)]
+    days += [Line(MONDAY + timedelta(days=n), "Fresh", "40.5") for n in range(107, 110)]
+    first = [x for x in days if x.day < MONDAY + timedelta(days=106)]
+    costs = load(database, write_focus(tmp_path / "first.csv", first))
+    for day in (105, 106):
+        anomalies.find(costs, MONDAY + timedelta(days=day), known=())
+    load(database, write_focus(tmp_path / "all.csv", days))
+    found = anomalies.find(costs, MONDAY + timedelta(days=110), known=())
+    (fresh,) = [one for one in found if dict(one.keys).get("service_name") == "Fresh"]
+    assert fresh.actual == Decimal("121.5")
+    assert "is new" in fresh.why
 
 
 def test_a_series_that_fell_silent_is_still_watched(database: Database, tmp_path: Path) -> None:

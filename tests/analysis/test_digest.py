@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.slack.cards import digest as card
 from tests.analysis.world import MONDAY, Line, load, story, write_focus
 from tools.analysis import anomalies, digest
 from tools.analysis.costs import Costs
@@ -16,6 +17,7 @@ from tools.analysis.numbers import total
 from tools.model.anomaly import Anomaly
 from tools.model.digest import Digest
 from tools.model.errors import InputError
+from tools.model.outcome import Outcome
 from tools.store import digests
 from tools.store.database import Database
 
@@ -63,7 +65,7 @@ def test_a_quiet_morning_is_short(costs: Costs) -> None:
 def test_expected_and_old_findings_are_not_told_again(costs: Costs) -> None:
     """What a person called expected, or what ended long ago, is left out."""
     (found,) = anomalies.find(costs, END)
-    for other in (replace(found, status="expected"), replace(found, started=MONDAY)):
+    for other in (replace(found, status="expected"), replace(found, started=MONDAY, status="resolved")):
         assert morning(costs, anomalies=(other,)).anomalies == ()
 
 
@@ -114,3 +116,38 @@ def test_the_first_days_say_that_nothing_is_usual_yet(database: Database, tmp_pa
 def test_the_story_is_what_it_says() -> None:
     """The planted pool is in the bill."""
     assert sum(line.sku == "pool" for line in story()) == 4
+
+
+def test_what_has_no_room_in_the_week_is_counted(costs: Costs) -> None:
+    """With no alert a week nothing is told, and the digest says how many are held back."""
+    found = anomalies.find(costs, END)
+    told = morning(costs, anomalies=found, known=digest.Known(alerts_per_week=0))
+    assert told.anomalies == ()
+    assert told.held == len(found)
+    assert not told.calm
+
+
+def test_realised_savings_are_told(costs: Costs) -> None:
+    """What bills say rollouts saved, what was expected, and what is still measured."""
+    one = Outcome("ro-1", "idle", Decimal(100), Decimal(80), "USD", MONDAY, END, "realised", "")
+    waiting = replace(one, rollout_id="ro-2", realised_monthly=None)
+    known = digest.Known(outcomes=(one, waiting))
+    told = morning(costs, anomalies=(), known=known)
+    assert told.saved == (
+        "Savings realised: $80.00 a month from 1 rollout, $100 was expected; 1 more is being measured."
+    )
+    alone = morning(costs, anomalies=(), known=digest.Known(outcomes=(waiting,)))
+    assert alone.saved == "Savings realised: not known yet; 1 rollout is being measured."
+
+
+def test_a_calm_morning_is_three_lines(database: Database, tmp_path: Path) -> None:
+    """Nothing unusual, nothing waiting: what was spent, where the month ends, how complete the data is."""
+    lines = [Line(MONDAY + timedelta(days=n), "Compute", "100") for n in range(60)]
+    costs = load(database, write_focus(tmp_path / "bill.csv", lines))
+    told = digest.compose(costs, MONDAY + timedelta(days=60), anomalies=(), waiting=(), budget=None)
+    assert told.calm
+    assert [block["type"] for block in card.message(told).blocks] == ["header", "section", "context"]
+    again = replace(told, calm=False, held=3, saved="Savings realised: $5.00 a month.")
+    text = str(card.message(again).blocks)
+    assert "3 smaller held back" in text
+    assert "Savings realised" in text

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.analysis.world import MONDAY, rhythm, series
-from tools.analysis import trends, words
+from tools.analysis import naming, trends, words
 from tools.analysis.costs import Costs
 from tools.model.errors import InputError
 from tools.model.period import Period
@@ -74,5 +74,33 @@ def test_money_lists_and_names_in_words() -> None:
     assert words.money(Decimal(3), "USD", sign=True) == "+$3.00"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed([]) == ""
-    assert words.named(()) == "all costs"
-    assert words.named((("region_id", "eu"), ("provider", "AWS"))) == "eu (AWS)"
+    assert naming.named(()) == "all costs"
+    assert naming.named((("region_id", "eu"), ("provider", "AWS"))) == "region eu (AWS)"
+    keys = (("provider", "AWS"), ("sub_account_id", "100000000003"), ("service_name", "EC2"))
+    assert naming.named(keys, {"100000000003": "lumen-data"}) == "EC2 in lumen-data (AWS)"
+    assert naming.named((("tag:team", "web"),)) == "team web"
+    assert naming.with_id("sub_account_id", "1", {"1": "prod"}) == "prod (1)"
+
+
+def test_what_moves_most_is_listed_with_its_trend(costs: Costs) -> None:
+    """Any combination of dimensions; what began in the second half of the period is new."""
+    period = Period(MONDAY + timedelta(days=40), MONDAY + timedelta(days=100))
+    found = trends.trending(costs, period, by=("service_name", "tag:team"), limit=3)
+    assert len(found) == 3
+    new = [one for one in found if one.is_new]
+    assert [dict(one.series.keys)["tag:team"] for one in new] == ["web"]
+    (whole,) = trends.trending(costs, period, by=())
+    assert whole.series.keys == ()
+    assert whole.trend.level > 0
+    with pytest.raises(InputError, match="A trend needs 28 days"):
+        trends.trending(costs, Period(MONDAY, MONDAY + timedelta(days=10)), by=())
+    with pytest.raises(InputError, match="No costs are stored"):
+        trends.trending(costs, Period(MONDAY - timedelta(days=90), MONDAY - timedelta(days=30)), by=())
+
+
+def test_movers_of_several_dimensions(costs: Costs) -> None:
+    """Each dimension is a column of its own."""
+    period = Period(MONDAY + timedelta(days=96), MONDAY + timedelta(days=100))
+    table = trends.movers(costs, period, period.previous(), by=("service_name", "tag:team"), currency="USD")
+    assert table.columns == ("Service", "Team", "Cost", "Before", "Change")
+    assert table.rows[0][:2] == ("Compute", "web")

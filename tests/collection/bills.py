@@ -62,8 +62,13 @@ def bill(path: Path, *rows: dict[str, str], columns: Sequence[str] | None = None
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([{**ROW, **row}.get(name, "") for name in names] for row in rows)
+        writer.writerows([_whole(row).get(name, "") for name in names] for row in rows)
     return path
+
+
+def _whole(row: dict[str, str]) -> dict[str, str]:
+    """A billing period of which only the start is said does not end when the ordinary one does."""
+    return {**ROW, **({"BillingPeriodEnd": ""} if "BillingPeriodStart" in row else {}), **row}
 
 
 def read(
@@ -73,11 +78,19 @@ def read(
     tag_keys: tuple[str, ...] = TAG_KEYS,
     detail_months: int = 4,
     provider: str | None = None,
+    tag_values: int = charges.TAG_VALUES,
     now: Callable[[], datetime] = lambda: NOW,
 ) -> tuple[Load, ...]:
     """Ingest, as a person would with settings of the tests."""
     return charges.ingest(
-        database, tenant, paths, tag_keys=tag_keys, detail_months=detail_months, provider=provider, now=now
+        database,
+        tenant,
+        paths,
+        tag_keys=tag_keys,
+        detail_months=detail_months,
+        provider=provider,
+        tag_values=tag_values,
+        now=now,
     )
 
 

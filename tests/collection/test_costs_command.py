@@ -76,3 +76,23 @@ def test_a_fiscal_year_begins_where_it_is_set(
     for arguments in (["--period", "FY2027", "--from", "2026-10-01"], ["--from", "2026-10-01"]):
         assert cli.main(["costs", *arguments]) == 1
         assert "Nothing was changed" in capsys.readouterr().err
+
+
+def test_a_question_in_words_names_a_currency_and_a_fiscal_quarter(
+    stored: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rates and the same fiscal start as everywhere; without rates the setting is named."""
+    monkeypatch.setenv("OPTIINFRA_HOME", str(stored))
+    monkeypatch.setenv("OPTIINFRA_FISCAL_YEAR_START", "2")
+    question = ["ask", "what did we spend in dollars in Q3 FY27?", "--today", "2026-11-23", "--no-llm", "--json"]
+    cli.main(question)
+    assert "OPTIINFRA_RATES_FILE" in "".join(capsys.readouterr())
+    (stored / "rates.csv").write_text("date,from,to,rate\n2026-10-01,EUR,USD,1.2\n", encoding="utf-8")
+    monkeypatch.setenv("OPTIINFRA_RATES_FILE", str(stored / "rates.csv"))
+    assert cli.main(question) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["query"]["period"] == {"start": "2026-08-01", "end": "2026-11-01"}
+    assert (told["facts"][0]["value"], told["facts"][0]["currency"]) == ("24", "USD")
+    assert any("Q3 FY2027" in a for a in told["assumptions"])
+    assert cli.main(question[:-1]) == 0
+    assert "Data: complete before 2026-10-03" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import pytest
 
 from bot import cli
 from tests.collection.bills import TAG_KEYS, bill, read
+from tools.analysis.costs import Costs
 from tools.collection.export import columns, export
 from tools.model.errors import InputError
 from tools.store.database import Database
@@ -30,6 +31,24 @@ def test_a_version_has_its_own_names(database: Database, tmp_path: Path) -> None
     assert [r["ListCost"] for r in rows] == ["2", ""]
     assert [json.loads(r["Tags"]).get("team") for r in rows] == ["search", 'a, "b"']
     assert {r["ConsumedQuantity"] for r in rows} == {"3.0"}
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_text_that_a_spreadsheet_would_run_goes_out_harmless_and_comes_back_as_it_was(
+    database: Database, tmp_path: Path, name: str
+) -> None:
+    """Formulas are guarded in csv, what is guarded already is too, negative amounts stay numbers."""
+    names = ["=HYPERLINK(1)", "+1", "-x", "@SUM(A1)", "'=guarded", "''-twice", "'quoted'", "plain"]
+    read(database, bill(tmp_path / "in.csv", *({"ServiceName": n, "BilledCost": "-2"} for n in names)))
+    export(database, "default", tmp_path / name, "1.4")
+    if name.endswith(".csv"):
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert not [r for r in rows if r["ServiceName"].startswith(("=", "+", "-", "@"))]
+        assert {r["BilledCost"] for r in rows} == {"-2"}
+    read(database, tmp_path / name, tenant="copy")
+    costs = Costs(database, "copy", TAG_KEYS, 2)
+    assert sorted(costs.values("service_name")) == sorted(names)
 
 
 def test_what_cannot_be_exported_is_told_and_leaves_no_file(database: Database, tmp_path: Path) -> None:

@@ -1,121 +1,29 @@
-"""What is no usable bill gets one clear sentence, and what stands stored stays as it is."""
+"""Rows that cannot be used are left out and told, and the odd but harmless is read."""
 
 from __future__ import annotations
 
-import gzip
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.collection.bills import ROW, bill, read
+from tests.collection.bills import bill, read
+from tests.collection.hostile import HEADER, LINE, ROWS, TEXT
 from tools.model.errors import InputError
 from tools.model.load import LoadStatus
-from tools.store import loads
 from tools.store.database import Database
 
 pytestmark = pytest.mark.usefixtures("one_process")
-HEADER = ",".join(ROW)
-LINE = ",".join('"' + v.replace('"', '""') + '"' for v in ROW.values())
-TEXT = f"{HEADER}\n{LINE}\n"
-
-
-def _parquet(path: Path, change: str = "*") -> bytes:
-    import duckdb
-
-    source = bill(path.with_suffix(".source.csv"), {})
-    with duckdb.connect() as db:
-        db.execute(f"COPY (SELECT {change} FROM read_csv('{source}', all_varchar = true)) TO '{path}' (FORMAT parquet)")
-    return path.read_bytes()
-
-
-# name of the file, its bytes, what the sentence says
-UNREADABLE: list[tuple[str, bytes | Callable[[Path], bytes], str]] = [
-    ("empty.csv", b"", "is empty"),
-    ("header.csv", f"{HEADER}\n".encode(), "no rows"),
-    ("semicolons.csv", TEXT.replace(",", ";").encode(), "separates its columns by semicolons"),
-    ("tabs.csv", TEXT.replace(",", "\t").encode(), "separates its columns by tabs"),
-    ("other.csv", b"day,cost\n2026-01-01,5\n", "not a FOCUS file"),
-    ("half.csv", TEXT.replace("EffectiveCost", "Effective").encode(), "no column EffectiveCost"),
-    ("twice.csv", f"{HEADER},BilledCost\n{LINE},5\n".encode(), "column BilledCost more than once"),
-    ("utf16.csv", TEXT.encode("utf-16"), "not UTF-8"),
-    ("binary.csv", b"\x00\x01\xfe" * 3000, "not UTF-8"),
-    ("latin.csv", HEADER.replace("SkuId", "Währung").encode("latin-1") + b"\n1\n", "not UTF-8"),
-    ("sheet.csv", b"PK\x03\x04....", "zip archive or a spreadsheet"),
-    ("quote.csv", f'{TEXT}"1.5,2\n{LINE}\n{LINE}\n'.encode(), "a quote that is never closed"),
-    ("field.csv", TEXT.encode() + b"x" * 50_000_000 + b"," + LINE.encode(), "longer than 2 MB"),
-    ("longheader.csv", b"x" * 2_000_000, "not a header"),
-    ("dates.csv", TEXT.replace(ROW["BillingPeriodStart"], "10/12/26").encode(), "can be read in two ways"),
-    ("cut.csv.gz", gzip.compress((TEXT + f"{LINE}\n" * 3000).encode())[:-30], "cannot be unpacked"),
-    ("fake.csv.gz", b"\x1f\x8b" + b"no gzip at all" * 9, "cannot be unpacked"),
-    ("bomb.csv.gz", gzip.compress(TEXT.encode() + b"\n" * 30_000_000), "more than 300 times its size"),
-    ("cut.parquet", lambda folder: _parquet(folder / "whole.parquet")[:-20], "damaged or cut-off parquet"),
-    ("ids.parquet", lambda folder: _parquet(folder / "x.parquet", "* REPLACE (1.2e11::DOUBLE AS BillingAccountId)"),
-     "floating-point numbers"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "content", "sentence"), UNREADABLE, ids=[name for name, _, _ in UNREADABLE])
-def test_a_file_that_cannot_be_read(
-    database: Database, tmp_path: Path, name: str, content: bytes | Callable[[Path], bytes], sentence: str
-) -> None:
-    """One bad file refuses the whole reading, good files beside it included, and names itself."""
-    folder = tmp_path / "export"
-    folder.mkdir()
-    bill(folder / "a-good.csv", {})
-    data = content(tmp_path) if callable(content) else content
-    (folder / name).write_bytes(data)
-    with pytest.raises(InputError, match=sentence) as refused:
-        read(database, folder)
-    assert name in refused.value.what
-    assert "\n" not in str(refused.value)
-    with database.read() as tx:
-        assert loads.ledger(tx, "default") == ()
-
-
-# what differs from an ordinary row, the column that is blamed
-UNUSABLE = [
-    ({"BilledCost": ""}, "BilledCost"),
-    ({"BilledCost": "NULL"}, "BilledCost"),
-    ({"BilledCost": "NaN"}, "BilledCost"),
-    ({"BilledCost": "-inf"}, "BilledCost"),
-    ({"BilledCost": "=1+1"}, "BilledCost"),
-    ({"BilledCost": "1_000"}, "BilledCost"),
-    ({"BilledCost": "1.234,56"}, "BilledCost"),
-    ({"BilledCost": "0x1F"}, "BilledCost"),
-    ({"BilledCost": "1e15"}, "BilledCost"),
-    ({"EffectiveCost": "twelve"}, "EffectiveCost"),
-    ({"ListCost": "n/a"}, "ListCost"),
-    ({"ContractedCost": "$$5"}, "ContractedCost"),
-    ({"ChargePeriodStart": "2026-02-31T00:00:00Z"}, "ChargePeriodStart"),
-    ({"ChargePeriodStart": "9999-01-01", "ChargePeriodEnd": ""}, "ChargePeriodStart"),
-    ({"ChargePeriodStart": "0001-01-01"}, "ChargePeriodStart"),
-    ({"ChargePeriodStart": "infinity"}, "ChargePeriodStart"),
-    ({"ChargePeriodStart": "yesterday"}, "ChargePeriodStart"),
-    ({"ChargePeriodEnd": "2026-10-01T00:00:00Z"}, "ChargePeriodEnd"),
-    ({"BillingPeriodStart": "October"}, "BillingPeriodStart"),
-    ({"ChargeCategory": "Refund"}, "ChargeCategory"),
-    ({"BillingCurrency": "$"}, "BillingCurrency"),
-    ({"BillingCurrency": ""}, "BillingCurrency"),
-    ({"BillingAccountId": ""}, "BillingAccountId"),
-    ({"BillingAccountId": "1.23457E+11"}, "BillingAccountId"),
-    ({"BillingAccountId": "123456789012.0"}, "BillingAccountId"),
-    ({"BillingAccountId": "x" * 501}, "BillingAccountId"),
-    ({"SubAccountId": "1.2E+11"}, "SubAccountId"),
-    ({"ProviderName": "null"}, "ProviderName"),
-    ({"ProviderName": "p" * 200}, "ProviderName"),
-]  # fmt: skip
 
 
 def test_a_row_that_cannot_be_used(database: Database, tmp_path: Path) -> None:
     """Each kind of damage is blamed on its column, and only the row before it and the one after are loaded."""
-    mixed = [row for wrong, _ in UNUSABLE for row in (wrong, {"ResourceId": "fine"})]
+    mixed = [row for wrong, _, _ in ROWS for row in (wrong, {"ResourceId": "fine"})]
     done = read(database, bill(tmp_path / "a.csv", *mixed))
-    assert sum(load.rows for load in done) == len(UNUSABLE)
-    assert sum(load.rejected for load in done) == len(UNUSABLE)
+    assert sum(load.rows for load in done) == len(ROWS)
+    assert sum(load.rejected for load in done) == len(ROWS)
     blamed = sorted((p.row, p.column) for load in done for p in load.problems)
-    assert blamed == [(2 * n + 1, column) for n, (_, column) in enumerate(UNUSABLE)]
+    assert blamed == [(2 * n + 1, column) for n, (_, column, _) in enumerate(ROWS)]
 
 
 def test_a_row_of_another_length(database: Database, tmp_path: Path) -> None:

@@ -240,6 +240,38 @@ def test_a_new_tag_key_needs_the_data_again_and_says_so(database: Database, tmp_
     assert not any("app" in line for line in again.coverage.missing)
 
 
+@pytest.mark.parametrize("detail_months", [4, 0])
+def test_a_tag_key_with_too_many_values_is_folded(database: Database, tmp_path: Path, detail_months: int) -> None:
+    """The dearest values stay, others count as (other) with a warning; per resource and in total nothing is lost."""
+    rows = [
+        {
+            "Tags": f'{{"team": "t{n:02}", "env": "prod"}}',
+            "BilledCost": str(n),
+            "EffectiveCost": "0",
+            "ResourceId": f"r{n}",
+        }
+        for n in range(1, 13)
+    ]
+    path = bill(
+        tmp_path / "a.csv", *rows, {"Tags": "", "BilledCost": "100", "EffectiveCost": "0", "ResourceId": "bare"}
+    )
+    (load,) = read(database, path, tag_values=3, detail_months=detail_months)
+    told = [check.detail for check in load.checks if check.law == "few values per tag key"]
+    assert told == [
+        "Tag team has 12 values; all but the 3 dearest count as (other), except per resource. "
+        "Raise OPTIINFRA_TAG_VALUES or take the key out of OPTIINFRA_TAG_KEYS."
+    ]
+    by_team = _costs(database).table(CostQuery(OCTOBER, by=("tag:team",)))
+    assert {row.keys[0]: row.cost for row in by_team.rows} == {"": 100, "(other)": 45, "t12": 12, "t11": 11, "t10": 10}
+    by_env = _costs(database).table(CostQuery(OCTOBER, by=("tag:env",)))
+    assert {row.keys[0]: row.cost for row in by_env.rows} == {"": 100, "prod": 78}
+    if detail_months:
+        one = CostQuery(OCTOBER, by=("resource_id",), where=(Filter("tag:team", ("t01",)),))
+        assert [(row.keys, row.cost) for row in _costs(database).table(one).rows] == [(("r1",), 1)]
+    assert [x.status for x in read(database, path, tag_values=3, detail_months=detail_months)] == [LoadStatus.UNCHANGED]
+    assert _total(database) == 178
+
+
 def test_more_tag_keys_than_there_is_room_for_are_refused(database: Database, tmp_path: Path) -> None:
     """The sentence names the setting, and nothing is stored."""
     with pytest.raises(SettingsError, match="OPTIINFRA_TAG_KEYS"):
@@ -278,8 +310,8 @@ def test_what_does_not_add_up_is_not_published(
     read(database, bill(tmp_path / "a.csv", {"BilledCost": "8"}))
     whole = charges_module.charge_writing.replace
 
-    def lossy(tx, tenant, standing, rolled):  # type: ignore[no-untyped-def]
-        whole(tx, tenant, standing, rolled)
+    def lossy(tx, tenant, standing, rolled, facts_id):  # type: ignore[no-untyped-def]
+        whole(tx, tenant, standing, rolled, facts_id)
         tx.execute(facts.update().where(facts.c.level == 2).values(billed_rest=facts.c.billed_rest + 1))
 
     monkeypatch.setattr(charges_module.charge_writing, "replace", lossy)

@@ -137,7 +137,7 @@ def test_a_child_that_dies_is_told(tmp_path: Path) -> None:
     good = bill(tmp_path / "a.csv", {})
     with worker.rollup(find([good]), TAG_KEYS, None, None) as child:
         child.hear("found")
-        child.tell(roll=[{"number": 0, "load_id": 1, "detail": True}], tenant="default", surprise=1)
+        child.tell(roll=[{"number": 0, "load_id": 1, "detail": True}], tenant="default", tag_values=1000, surprise=1)
         child.hear("rolled")
         child._process.kill()  # type: ignore[attr-defined]  # no polite way to make it die
         child._process.wait()  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,8 @@ from sandbox.pytest_plugin import SandboxAws
 from tests.collection.bills import bill, read
 from tools.collection.sources import local
 from tools.model.errors import InputError, OptiInfraError
-from tools.providers.aws.exports import Found, data_files, newest
+from tools.providers.focus.folders import walk
+from tools.providers.focus.manifests import Found, names, newest
 from tools.settings import Settings
 from tools.store.database import Database
 
@@ -78,7 +80,7 @@ def test_a_bucket_without_manifests_is_read_whole(database: Database, settings: 
 
 def test_other_addresses_are_refused_by_name() -> None:
     """Each says what it is and what to do instead."""
-    for address, word in (("gs://b/x", "Google Cloud Storage"), ("az://b", "Azure"), ("ftp://h", "ftp")):
+    for address, word in (("https://h/x", "the web"), ("hdfs://b", "hdfs"), ("ftp://h", "ftp")):
         with pytest.raises(InputError, match=word), local([address], Settings(_env_file=None)):  # type: ignore[call-arg]
             raise AssertionError("it cannot be read")
 
@@ -99,6 +101,28 @@ def test_the_newest_manifest_of_each_period_counts() -> None:
     ]
 
 
+def test_a_copied_story_of_several_clouds_is_read_export_by_export(story_dir: Path) -> None:
+    """Exports with manifests are read as these say, those without are read whole, and none hides another."""
+    found = [path.relative_to(story_dir / "focus").as_posix() for path in walk(story_dir / "focus")]
+    assert {path.split("/")[0] for path in found} == {"aws", "gcp", "azure", "vultr"}
+    months = {cloud: sum(path.startswith(cloud) for path in found) for cloud in ("aws", "azure", "gcp", "vultr")}
+    assert set(months.values()) == {13}
+
+
+def test_what_an_export_with_manifests_does_not_name_is_left_alone(tmp_path: Path) -> None:
+    """A run of Azure that is not finished has no manifest yet; an older run of the month has one, but not the newest."""
+    for run in ("20261001-20261031/1", "20261001-20261031/2", "20261101-20261130/3"):
+        folder = tmp_path / "exports" / "daily" / run
+        folder.mkdir(parents=True)
+        (folder / "part_0.csv").write_text("x", encoding="utf-8")
+        if not run.endswith("3"):
+            document = {"blobs": [{"blobName": f"exports/daily/{run}/part_0.csv", "byteCount": 1}]}
+            (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+            os.utime(folder / "manifest.json", (int(run[-1]), int(run[-1])))
+    assert [path.parent.name for path in walk(tmp_path)] == ["2"]
+    assert [path.parent.name for path in walk(tmp_path / "exports" / "daily" / "20261001-20261031")] == ["2"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -114,4 +138,4 @@ def test_the_newest_manifest_of_each_period_counts() -> None:
 def test_a_manifest_that_leads_elsewhere_is_refused(document: bytes) -> None:
     """Other buckets, other folders, ways up, and what is no manifest."""
     with pytest.raises(InputError, match=r"manifest e/Manifest\.json"):
-        data_files(document, "b", "e/", "e/Manifest.json")
+        names(document, "s3://b/", "e/", "e/Manifest.json")

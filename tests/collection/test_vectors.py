@@ -59,6 +59,14 @@ def test_no_example_is_left_out() -> None:
     assert {name for name, *_ in EXAMPLES} == {path.stem for path in (VECTORS / "spec").glob("*.csv")}
 
 
+# The 1,000 rows of the sample: provider and billing period, rows, billed, effective and list cost as a spreadsheet
+# adds them up.
+SAMPLE = {
+    ("AWS", "2024-09"): (942, "18.0066386184", "13", "18.1493176406"),
+    ("Microsoft", "2024-09"): (51, "1.97651418586", "1.97651418586", "1.97651418586"),
+    ("Oracle", "2024-09"): (6, "0.29707392473", "0", "0.02507392473"),
+    ("Oracle", "2024-10"): (1, "0.24", "0", "0.24"),
+}
 FILES = [VECTORS / "focus_sample.csv", *sorted((VECTORS / "spec").glob("*.csv"))]
 Golden = tuple[Database, dict[str, tuple[Load, ...]]]
 
@@ -95,7 +103,28 @@ def test_an_example_of_the_specification(
     assert ("BillingCurrency" in told) == (whose is UNNAMED)
 
 
-@pytest.mark.parametrize(("name", "version"), [("out.csv", "1.4"), ("out.csv.gz", "1.2"), ("out.parquet", "1.2")])
+def test_the_public_sample(golden: Golden) -> None:
+    """Every row is there, and each provider's bill of each month is what its rows add up to."""
+    told = {
+        (load.partition.provider, f"{load.partition.billing_period:%Y-%m}"): (
+            load.rows,
+            load.totals[0].billed_cost,
+            load.totals[0].effective_cost,
+            load.totals[0].list_cost,
+        )
+        for load in golden[1]["focus_sample"]
+        if load.partition
+    }
+    assert told == {
+        key: (rows, Decimal(billed), Decimal(effective), Decimal(listed))
+        for key, (rows, billed, effective, listed) in SAMPLE.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("out.csv", "1.4"), ("out.csv.gz", "1.2"), ("out.parquet", "1.2"), ("out.parquet", "1.4")],
+)
 def test_what_the_files_brought_survives_the_way_out_and_back(
     golden: Golden, tmp_path: Path, sqlite_template: Path, name: str, version: str
 ) -> None:

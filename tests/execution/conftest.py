@@ -23,7 +23,7 @@ from tools.model.access import Principal, Role
 from tools.model.recommendation import Recommendation
 from tools.model.resource import Resource
 from tools.model.rollout import Rollout, State
-from tools.store import audit, people, recommendations, resources, rollouts
+from tools.store import audit, people, recommendations, resources, rollout_history, rollouts
 from tools.store.database import Database
 
 GOOD = {"spot": (600, 0), "on_demand": (600, 0)}
@@ -133,6 +133,11 @@ class World:
     def approve(self, rollout: Rollout, who: str = "ben") -> Rollout:
         return self.gates.approve(self.get(rollout).seen, self.person(who))
 
+    def look(self) -> None:
+        """The next time that the engine comes by."""
+        self.clock.pass_(seconds=self.limits.poll.total_seconds())
+        self.engine().step_all()
+
     def run(self, rollout: Rollout, until: State, *, limit: int = 400, seconds: float = 60) -> Rollout:
         """The clock ticks and the engine steps until the rollout is there."""
         engine = self.engine()
@@ -151,7 +156,7 @@ class World:
 
     def story(self, rollout: Rollout) -> list[str]:
         with self.database.read() as tx:
-            return [event.what for event in rollouts.history(tx, self.tenant, rollout.id)]
+            return [event.what for event in rollout_history.events(tx, self.tenant, rollout.id)]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.execution.conftest import make_world
 from tests.execution.mortal import QUICK, live
 from tools.model.rollout import IntentStatus, State
-from tools.store import audit, rollouts
+from tools.store import audit, rollout_intents, rollouts
 from tools.store.database import Database
 
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -104,7 +104,7 @@ def _check(database: Database, folder: Path, calls: list[tuple[int, str]], back:
     with database.read() as tx:
         (rollout,) = rollouts.listing(tx, "default")
         assert audit.verify(tx, "default").problems == ()
-        intents = rollouts.intents(tx, "default", rollout.id)
+        intents = rollout_intents.listing(tx, "default", rollout.id)
     assert rollout.state is (State.ROLLED_BACK if back else State.SUCCEEDED)
     assert {intent.status for intent in intents} == {IntentStatus.DONE}
     forward = [share for share, _ in calls if share]

@@ -15,7 +15,7 @@ from tools.model.access import Principal, Role
 from tools.model.errors import InputError, NotFoundError, RefusedError
 from tools.model.rollout import IntentStatus, Rollout, State
 from tools.settings import load_settings
-from tools.store import audit, people, rollouts
+from tools.store import audit, people, rollout_approvals, rollout_intents, rollouts
 
 
 def _at_gate(world: World, step: int = 1) -> Rollout:
@@ -43,8 +43,8 @@ def test_to_the_end(world: World) -> None:
     assert [share for share, _ in world.fleet.calls()] == [2, 10, 20]
     assert len({token for _, token in world.fleet.calls()}) == 3
     with world.database.read() as tx:
-        assert len(rollouts.approvals(tx, world.tenant, rollout.id)) == 3
-        assert {i.status for i in rollouts.intents(tx, world.tenant, rollout.id)} == {IntentStatus.DONE}
+        assert len(rollout_approvals.listing(tx, world.tenant, rollout.id)) == 3
+        assert {i.status for i in rollout_intents.listing(tx, world.tenant, rollout.id)} == {IntentStatus.DONE}
         assert audit.verify(tx, world.tenant).problems == ()
         assert rollouts.holder(tx, world.tenant, "AWS/1/eu-west-1/checkout-workers") is None
 
@@ -68,7 +68,7 @@ def test_a_regression_at_a_gate_rolls_back_by_itself(world: World, step: int) ->
     """While people are thinking, errors rise: nobody has to click anything."""
     rollout = _at_gate(world, step)
     world.health.set(**BAD)
-    world.engine().step_all()
+    world.look()
     assert world.get(rollout).state in {State.ROLLING_BACK, State.GUARDING}
     assert any("health got worse" in line and "spot instances" in line for line in world.story(rollout))
     world.run(rollout, State.ROLLED_BACK)
@@ -84,7 +84,7 @@ def test_a_regression_in_every_touched_state(world: World, state: State) -> None
         world.fleet.change(pace=1)
     world.run(rollout, state)
     world.health.set(**(BAD if state is not State.FINALISING else {"spot": (900, 120)}))
-    world.engine().step_all()
+    world.look()
     assert world.get(rollout).state in {State.ROLLING_BACK, State.GUARDING}
     world.fleet.change(pace=20)
     world.run(rollout, State.ROLLED_BACK)
@@ -156,7 +156,7 @@ def test_something_keeps_changing_it(world: World) -> None:
     for _ in range(world.limits.most_rewrites + 1):
         world.run(rollout, State.GUARDING)
         world.fleet.change(share=5)
-        world.engine().step_all()
+        world.look()
     stuck = world.get(rollout)
     assert stuck.state is State.NEEDS_HUMAN
     assert "keeps changing" in stuck.reason

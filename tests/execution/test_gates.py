@@ -15,8 +15,9 @@ from tools.execution import gates as gates_room
 from tools.model.access import Principal, Role
 from tools.model.errors import NotFoundError, RefusedError
 from tools.model.rollout import Rollout, State
-from tools.store import audit, outbox, people, rollouts, stops
+from tools.store import audit, outbox, people, rollout_approvals, rollouts, stops
 
+pytestmark = pytest.mark.stores
 Decision = Callable[[World, Rollout], object]
 
 
@@ -37,7 +38,7 @@ def test_an_approval_is_bound_audited_and_told(world: World) -> None:
     after = world.gates.approve(gates_room.seen(rollout), world.person("ben"), "looks good")
     assert (after.state, after.version, after.approved_at) == (State.APPROVED, 2, world.clock())
     with world.database.read() as tx:
-        (approval,) = rollouts.approvals(tx, world.tenant, rollout.id)
+        (approval,) = rollout_approvals.listing(tx, world.tenant, rollout.id)
         newest = audit.entries(tx, world.tenant)[0]
         waiting = outbox.due(tx, world.tenant, now=world.clock())
     assert (approval.actor, approval.stage, approval.version) == ("ben@lumen.example", 0, 1)
@@ -160,7 +161,6 @@ def test_a_running_step_cannot_be_approved(world: World) -> None:
     _refused(world, rollout, lambda w, r: w.approve(r, "carla"), "state")
 
 
-@pytest.mark.stores
 def test_two_approvals_at_the_same_moment(world: World) -> None:
     """However often it is tried: exactly one wins, the other is told, one approval is kept."""
     engines = {"sqlite": 12, "postgresql": 25}
@@ -185,14 +185,13 @@ def test_two_approvals_at_the_same_moment(world: World) -> None:
             thread.join()
         assert sorted(results) == ["APPROVED", "decided", "decided"]
         with world.database.read() as tx:
-            assert len(rollouts.approvals(tx, world.tenant, rollout.id)) == 1
+            assert len(rollout_approvals.listing(tx, world.tenant, rollout.id)) == 1
         # Only so many may be under way at once, so this one makes room.
         world.gates.rollback(world.get(rollout).seen, world.person("olaf"))
     with world.database.read() as tx:
         assert audit.verify(tx, world.tenant).problems == ()
 
 
-@pytest.mark.stores
 def test_approve_and_rollback_at_the_same_moment(world: World) -> None:
     """Whoever is first, the rollout ends stopped: a rollback is never lost."""
     for number in range(8):
@@ -291,7 +290,7 @@ def test_a_step_whose_predecessor_is_not_known_healthy(world: World) -> None:
     world.approve(rollout)
     world.run(rollout, State.AWAITING_APPROVAL)
     world.health.set(down=(1, 0))
-    world.engine().step_all()
+    world.look()
     words = _refused(world, rollout, lambda w, r: w.approve(r), "health")
     assert "does not answer" in words
     assert world.gates.rollback(rollout.seen, world.person("priya")).state is State.ROLLING_BACK
@@ -338,7 +337,7 @@ def test_an_old_approval_does_not_count_at_a_new_gate(world: World) -> None:
     world.approve(rollout)
     world.run(rollout, State.AWAITING_APPROVAL)
     with world.database.read() as tx:
-        assert len(rollouts.approvals(tx, world.tenant, rollout.id)) == 2
+        assert len(rollout_approvals.listing(tx, world.tenant, rollout.id)) == 2
 
 
 def test_a_regression_cannot_be_approved_away(world: World) -> None:
@@ -348,6 +347,97 @@ def test_a_regression_cannot_be_approved_away(world: World) -> None:
     card = world.run(rollout, State.AWAITING_APPROVAL).seen
     world.health.set(**BAD)
     world.fleet.change(pace=0)
-    world.engine().step_all()
+    world.look()
     words = _refused(world, rollout, lambda w, r: w.gates.approve(card, w.person("ben")), "stale")
     assert "health got worse" in words
+
+
+def test_a_requester_withdraws_only_what_is_theirs(world: World) -> None:
+    """Somebody who may only propose takes back their own proposal, and nobody else's."""
+    own, other = world.propose("rita"), world.propose(recommendation="rec-2")
+    _refused(world, other, lambda w, r: w.gates.reject(r.seen, w.person("rita")), "role")
+    assert world.gates.reject(own.seen, world.person("rita")).reason == "rejected by Rita"
+
+
+def test_an_old_card_rejects_nothing(world: World) -> None:
+    """What was proposed anew is not what the card shows."""
+    rollout = world.propose(risk="R2")
+    world.approve(rollout)
+    _refused(world, rollout, lambda w, r: w.gates.reject(replace(r.seen, version=1), w.person("ben")), "decided")
+
+
+@pytest.mark.parametrize(
+    ("state", "held_from", "reason"),
+    [
+        (State.NEEDS_HUMAN, State.ROLLING_BACK, "state"),
+        (State.NEEDS_HUMAN, State.GUARDING, "state"),
+        (State.HELD, State.EXECUTING, "state"),
+        (State.NEEDS_HUMAN, State.EXECUTING, "stale"),
+    ],
+)
+def test_only_an_unclear_effect_is_resolved(world: World, state: State, held_from: State, reason: str) -> None:
+    """And only by somebody who looks at the newest card."""
+    rollout = world.propose()
+    stuck = replace(rollout, version=2, state=state, held_from=held_from, touched=True)
+    with world.database.begin() as tx:
+        assert rollouts.transition(tx, rollout, stuck)
+    _refused(world, rollout, lambda w, r: w.gates.resolve(r.seen, w.person("ben"), True), reason)
+
+
+def test_a_rollback_is_never_too_late(world: World) -> None:
+    """The time to decide on the next step is over, and nobody has looked since: back is still possible."""
+    rollout = world.propose()
+    world.approve(rollout)
+    waiting = world.run(rollout, State.AWAITING_APPROVAL)
+    world.clock.at = waiting.expires_at + timedelta(hours=1)
+    back = world.gates.rollback(waiting.seen, world.person("olaf"))
+    assert (back.state, back.reason) == (State.ROLLING_BACK, "rollback by Olaf")
+
+
+def test_reasons_are_kept(world: World) -> None:
+    """With a reason it stands in the words; without one the words end there."""
+    first, second = world.propose(), world.propose(recommendation="rec-2")
+    world.health.set()
+    for rollout, reason, words in (
+        (first, "it is back", "tried again by Ben: it is back"),
+        (second, "", "tried again by Ben"),
+    ):
+        world.approve(rollout)
+        world.run(rollout, State.HELD)
+        assert world.gates.retry(world.get(rollout).seen, world.person("ben"), reason).reason == words
+    assert world.gates.abort(world.get(first).seen, world.person("olaf"), "enough").reason == (
+        "abort by Olaf: enough; nothing had been changed"
+    )
+
+
+def test_stops_and_freezes_are_on_record(world: World) -> None:
+    """Who stopped, froze, thawed and went on, and why."""
+    olaf, ben, now = world.person("olaf"), world.person("ben"), world.clock()
+    world.gates.stop(olaf, "incident")
+    world.gates.resume(ben, "over")
+    freeze = world.gates.freeze(olaf, now, now + timedelta(hours=1), "release")
+    world.gates.thaw(ben, freeze.id)
+    with world.database.read() as tx:
+        lines = [(e.actor, e.action, e.subject, e.detail) for e in reversed(audit.entries(tx, world.tenant))]
+    assert lines == [
+        (olaf.id, "stop.on", "rollouts", {"why": "incident"}),
+        (ben.id, "stop.off", "rollouts", {"why": "over"}),
+        (olaf.id, "freeze.add", freeze.id, {"from": f"{now}", "to": f"{now + timedelta(hours=1)}"}),
+        (ben.id, "freeze.remove", freeze.id, {}),
+    ]
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject", "abort", "rollback", "retry", "resolve"])
+def test_every_decision_holds_its_row(world: World, monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
+    """From reading it to writing it nobody else moves the rollout: the row is read under a lock."""
+    rollout, read, locks = world.propose(), rollouts.get, []
+
+    def watched(*arguments: object, lock: bool = False) -> Rollout:
+        locks.append(lock)
+        return read(*arguments, lock=lock)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(rollouts, "get", watched)
+    more = [True] if decision == "resolve" else []
+    with contextlib.suppress(RefusedError):
+        getattr(world.gates, decision)(rollout.seen, world.person("ben"), *more)
+    assert locks == [True]

@@ -16,7 +16,7 @@ from tools.execution import planning
 from tools.model.errors import InputError, RefusedError
 from tools.model.rollout import Plan, Stage, whole_units
 from tools.providers.base import ChangePlan
-from tools.store.rollouts import plan_of
+from tools.store.rollout_rows import plan_of
 
 _PERCENTS = (10, 50, 100)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +19,7 @@ import requests
 from tools.settings import Settings
 
 if TYPE_CHECKING:
+    from sandbox.clouds.aws import Aws as Cloud
     from sandbox.clouds.gcp import GcpCloud
     from sandbox.clouds.rest import RestCloud
     from tools.providers.gcp.billing import GcpBilling
@@ -24,30 +28,88 @@ if TYPE_CHECKING:
 
 REGION = "eu-west-1"
 GROUP = "checkout-workers"
+POLICIES = Path(__file__).resolve().parents[2] / "deploy" / "aws"
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """One moto server for all tests of a process; each test gets it empty."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-        from moto.server import ThreadedMotoServer
+def moto_front() -> Iterator[tuple[str, Cloud]]:
+    """One empty AWS for all tests of a process: moto, and before it what the sandbox answers by itself."""
+    from moto.iam.models import get_account_id_from
 
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        logging.getLogger("werkzeug").setLevel(logging.WARNING)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
+    from sandbox.clouds import aws as fake
+    from sandbox.clouds import aws_acting, aws_moto
+    from sandbox.clouds.aws_groups import GroupKeeper
+    from sandbox.clouds.aws_told import Told
+    from sandbox.clouds.bills import Bills
+    from sandbox.serving import listen, url_of
+    from sandbox.story.aws_lines import lines
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    listener, stop = listen(), threading.Event()
+    keeper = GroupKeeper(list, 1.0)
+    told = Told(Bills(lines, 7, date(2026, 11, 23), 4))
+    acts = aws_acting.Acts(keeper, lambda: datetime.now(UTC))
+    cloud = fake.Aws(aws_moto.load(), keeper, told, acts, account_of=get_account_id_from, fills=False)
+    thread = threading.Thread(target=fake.serve, args=(listener, cloud, stop), daemon=True)
+    thread.start()
+    yield url_of(listener), cloud
+    stop.set()
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def moto_url(moto_front: tuple[str, Cloud]) -> str:
+    """Where it answers; each test gets it empty."""
+    return moto_front[0]
 
 
 @pytest.fixture
-def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """An empty AWS account that the product's settings and the test's own clients both reach."""
+def aws(moto_front: tuple[str, Cloud], monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """An empty AWS account, with nothing wrong with it, that the product's settings and the test's own clients reach."""
+    url, cloud = moto_front
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    requests.post(f"{moto_url}/moto-api/reset", timeout=10)
-    return Aws(moto_url)
+    cloud.faults.clear()
+    cloud.calls.clear()
+    requests.post(f"{url}/moto-api/reset", timeout=10)
+    return Aws(url, cloud=cloud)
+
+
+def policy(name: str) -> dict[str, Any]:
+    """A policy as it is shipped: "reader", "billing-reader" or "executor"."""
+    told: dict[str, Any] = json.loads((POLICIES / f"{name}-policy.json").read_text())
+    return told
+
+
+def allowed(*names: str) -> frozenset[str]:
+    """The actions that policies allow together."""
+    return frozenset(a for name in names for statement in policy(name)["Statement"] for a in statement["Action"])
+
+
+@pytest.fixture(autouse=True)
+def covered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call that AWS's rooms make in any test is allowed by the policies that are shipped for it."""
+    if not request.module.__name__.rpartition(".")[2].startswith("test_aws"):
+        return
+    from tools.providers.aws.connection import Connection
+    from tools.providers.aws.permissions import action_of
+
+    made = Connection.client
+    reads, changes = allowed("reader", "billing-reader"), allowed("executor")
+
+    def client(self: Connection, service: str, *where: Any, effects: bool = False) -> Any:
+        found = made(self, service, *where, effects=effects)
+
+        def look(model: Any, **_: Any) -> None:
+            action = action_of(model.name)
+            assert ":" in action, f"{model.name} has no permission in tools/providers/aws/permissions.py"
+            assert action in (changes if effects else reads), f"{action} is in no shipped policy"
+
+        found.meta.events.register("before-call", look, unique_id=f"covered-{effects}")
+        return found
+
+    monkeypatch.setattr(Connection, "client", client)
 
 
 @dataclass
@@ -56,11 +118,19 @@ class Aws:
 
     url: str
     account: str = "123456789012"
+    cloud: Cloud | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         return Settings(_env_file=None, aws_endpoint_url=self.url, aws_regions=(REGION,))
+
+    def fails(self, kind: str, action: str, times: int | None = None, **more: object) -> None:
+        """From now on, what `action` matches goes wrong."""
+        from sandbox.faults import fault_of
+
+        assert self.cloud is not None
+        self.cloud.faults.add(fault_of({"kind": kind, "action": action, "times": times, **more}))
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -158,8 +228,6 @@ class Aws:
 @pytest.fixture(scope="session")
 def gcp_server() -> Iterator[Gcp]:
     """The sandbox's Google Cloud on a loopback port, with four months of bills."""
-    import threading
-
     import uvicorn
 
     from sandbox.clouds.gcp import build
@@ -240,8 +308,6 @@ class Gcp:
 @contextmanager
 def served(application: Any) -> Iterator[str]:
     """An application of the sandbox on a loopback port; gives its address."""
-    import threading
-
     import uvicorn
 
     from sandbox.serving import listen, url_of

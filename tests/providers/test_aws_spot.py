@@ -13,7 +13,7 @@ from tools.model.resource import Resource
 from tools.model.rollout import Plan
 from tools.providers import registry
 from tools.providers.aws import groups
-from tools.providers.aws.changes import AsgSpot
+from tools.providers.aws.changes.spot import AsgSpot
 from tools.providers.aws.connection import Connection
 from tools.providers.aws.inventory import AwsInventory
 from tools.providers.base import Change, ChangePlan

@@ -55,6 +55,17 @@ def refusal(code: str, status: int = 400, message: str = SECRET, operation: str 
         ("ServiceUnavailable", 503, TransientError),
         ("", 502, TransientError),
         ("ValidationError", 400, ProviderError),
+        ("TooManyRequestsException", 429, ThrottledError),
+        ("LimitExceededException", 400, ThrottledError),
+        ("InvalidSignatureException", 403, DeniedError),
+        ("RequestTimeTooSkewed", 403, DeniedError),
+        ("OptInRequiredException", 403, DeniedError),
+        ("InsufficientDBInstanceCapacity", 400, CapacityUnavailableError),
+        ("SnapshotLimitExceeded", 400, QuotaExceededError),
+        ("InvalidDBInstanceState", 400, ResourceConflictError),
+        ("DBInstanceNotFound", 404, ResourceMissingError),
+        ("InternalServerException", 500, TransientError),
+        ("InvalidNextTokenException", 400, TransientError),
     ],
 )
 def test_each_refusal_has_its_kind_and_none_lets_the_sdk_speak(
@@ -65,6 +76,28 @@ def test_each_refusal_has_its_kind_and_none_lets_the_sdk_speak(
     assert type(told) is kind
     assert "listing volumes" in str(told)
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "about"),
+    [
+        ("SignatureDoesNotMatch", "Signature expired: 20261123T0800Z is now earlier than 20261123T0815Z", "time"),
+        ("RequestTimeTooSkewed", "too large", "time"),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match", "credentials"),
+        ("RequestExpired", "The security token included in the request is expired", "credentials"),
+    ],
+)
+def test_a_wrong_clock_is_told_from_a_wrong_key(code: str, message: str, about: str) -> None:
+    """One code may mean either; renewing a key does not set a clock."""
+    told = translate(refusal(code, 403, message), "looking")
+    assert about in told.what
+    assert ("NTP" in told.fix) == (about == "time")
+
+
+def test_too_often_where_one_asks_is_too_many_where_one_makes() -> None:
+    """The same code is a rate limit of a question and a quota of a change."""
+    assert isinstance(translate(refusal("LimitExceededException", operation="GetCostAndUsage"), "x"), ThrottledError)
+    assert isinstance(translate(refusal("LimitExceededException", operation="CreateVolume"), "x"), QuotaExceededError)
 
 
 def test_a_code_that_is_no_word_is_not_shown() -> None:

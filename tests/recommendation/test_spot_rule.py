@@ -148,7 +148,7 @@ def test_a_cloud_without_an_executable_change_gives_advice(situation: Situate) -
     """The saving is told; people carry it out."""
     from dataclasses import replace
 
-    elsewhere = replace(group(), provider="Google Cloud")
+    elsewhere = replace(group(), provider="Oracle")
     (found,) = spot.find(situation(elsewhere, lines=members()))
     assert found.parameters["change"] == ""
     assert found.blocked_by

@@ -54,7 +54,26 @@ def test_a_volume_that_nothing_uses_costs_what_the_bill_says(situation: Situate)
         Decimal("111.53"),
     )
     assert (found.risk, found.reversible) == ("R2", True)
-    assert "People carry this out" in found.blocked_by[0]
+    assert found.parameters["change"] == "aws.volume_delete"
+    assert found.blocked_by == ("vol-1 has no tag service, so nobody could watch its health during the move.",)
+
+
+ARN = "arn:aws:elasticloadbalancing:eu-west-1:100000000002:loadbalancer/app/promo/9f2d7a11c0ffee00"
+
+
+def test_a_load_balancer_with_nothing_behind_it_and_a_gateway_that_nothing_goes_through(situation: Situate) -> None:
+    """What is in use stays, and so does a gateway of which nothing was measured: that is not zero."""
+    forgotten = resource("load_balancer", ARN, targets=0, healthy=0, requests=None)
+    used = resource("load_balancer", f"{ARN}1", targets=2, healthy=0, requests=0)
+    asked = resource("load_balancer", f"{ARN}2", targets=0, healthy=0, requests=7)
+    silent = resource("nat_gateway", "nat-1", bytes_out=0)
+    unknown, busy = (resource("nat_gateway", f"nat-{n}", bytes_out=told) for n, told in ((2, None), (3, 9)))
+    # The bill writes a gateway's full name.
+    gateways = [f"arn:aws:ec2:eu-west-1:100000000002:natgateway/nat-{n}" for n in (1, 2, 3)]
+    lines = tuple(month(name, "30") for name in (ARN, f"{ARN}1", f"{ARN}2", *gateways))
+    found = checked(cleanup.find(situation(forgotten, used, asked, silent, unknown, busy, lines=lines)))
+    assert [f.resource_ids for f in found] == [(ARN,), ("nat-1",)]
+    assert {f.saving_expected for f in found} == {Decimal("30.42")}
 
 
 @pytest.mark.parametrize(

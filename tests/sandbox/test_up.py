@@ -29,8 +29,8 @@ KEYS = {
     "llm_control_url", "slack_api_url", "slack_page_url", "slack_control_url", "aws_endpoint_url", "aws_control_url", "prometheus_url",
     "prometheus_control_url", "groq_api_base", "gcp_endpoint", "azure_endpoint", "vultr_endpoint", "focus_dir",
     "gcp_control_url", "gcp_projects", "gcp_token", "gcp_billing_table", "azure_control_url", "azure_subscriptions",
-    "aws_accounts", "aws_reader_role", "azure_token", "vultr_control_url", "vultr_api_key",
-    "truth_file", "today",
+    "aws_accounts", "aws_payer", "aws_reader_role", "azure_token", "vultr_control_url", "vultr_api_key",
+    "truth_file", "today", "gcp_executor_token", "azure_executor_token", "vultr_executor_api_key",
 }  # fmt: skip
 
 

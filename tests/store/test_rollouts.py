@@ -21,7 +21,7 @@ from tools.model.rollout import (
     State,
     Verdict,
 )
-from tools.store import leases, rollouts, stops
+from tools.store import leases, rollout_approvals, rollout_history, rollout_intents, rollouts, stops
 from tools.store.database import Database
 
 pytestmark = pytest.mark.stores
@@ -78,9 +78,9 @@ def test_a_transition_finds_exactly_what_was_decided_on(database: Database, now:
         assert not rollouts.transition(tx, replace(rollout, state=State.HELD), after)
         assert not rollouts.transition(tx, replace(rollout, stage=1), after)
         assert not rollouts.transition(tx, replace(rollout, plan=replace(rollout.plan, units=3)), after)
-        assert not rollouts.transition(tx, rollout, after, rollouts.not_expired(rollout.expires_at))
-        assert not rollouts.transition(tx, rollout, after, rollouts.fenced(1))
-        assert rollouts.transition(tx, rollout, after, rollouts.not_expired(now), rollouts.fenced(0))
+        assert not rollouts.transition(tx, rollout, after, unexpired_at=rollout.expires_at)
+        assert not rollouts.transition(tx, rollout, after, epoch=1)
+        assert rollouts.transition(tx, rollout, after, epoch=0)
         assert not rollouts.transition(tx, rollout, after)
         assert rollouts.get(tx, T, rollout.id, lock=True) == after
 
@@ -112,7 +112,7 @@ def test_leases_fence(database: Database, now: datetime) -> None:
         assert later is not None
         assert later[1] == 2
         assert not rollouts.lock(tx, rollout, 1, until=until)
-        assert not rollouts.note(tx, rollout, 1, next_look_at=now)
+        assert not rollouts.note(tx, rollout, 1, now=now, next_look_at=now, news=True)
         leases.release(tx, T, rollout.id, 1, now=now)
         assert leases.take(tx, T, rollout.id, owner="c", now=until, until=until) is None
         leases.release(tx, T, rollout.id, 2, now=until)
@@ -129,7 +129,7 @@ def test_what_is_due(database: Database, now: datetime) -> None:
         rollouts.put_off(tx, T, later.id, now + timedelta(minutes=1))
     with database.read() as tx:
         assert rollouts.due(tx, T, now=now) == ("ro-2",)
-        assert rollouts.due(tx, T, now=proposed.expires_at) == ("ro-1", "ro-2", "ro-3")
+        assert rollouts.due(tx, T, now=proposed.expires_at) == ("ro-2", "ro-3", "ro-1")
         assert rollouts.running(tx, T, "1") == 2
 
 
@@ -140,28 +140,28 @@ def test_what_belongs_to_a_rollout(database: Database, now: datetime) -> None:
     intent = Intent("i-1", rollout.id, 0, "forward", {"units": 2}, IntentStatus.PENDING, 0, now, now)
     with database.begin() as tx:
         rollouts.add(tx, rollout)
-        assert rollouts.add_approval(tx, rollout, yes)
-        assert not rollouts.add_approval(tx, rollout, replace(yes, version=2))
-        assert rollouts.approvals(tx, T, rollout.id, gate=1) == (yes,)
-        assert rollouts.approvals(tx, T, rollout.id, gate=2) == ()
-        rollouts.add_intent(tx, T, intent)
-        rollouts.add_intent(tx, T, intent)
-        assert rollouts.intents(tx, T, rollout.id) == (intent,)
-        assert rollouts.claim_intent(tx, T, intent, 1, now=now)
-        assert not rollouts.claim_intent(tx, T, intent, 1, now=now)
-        assert rollouts.update_intent(tx, T, intent, status=IntentStatus.DONE, now=now, accepted=True)
-        assert not rollouts.update_intent(tx, T, intent, status=IntentStatus.FAILED, now=now)
-        rollouts.close_intents(tx, rollout, now=now, detail="over")
-        (done,) = rollouts.intents(tx, T, rollout.id)
+        assert rollout_approvals.add(tx, rollout, yes)
+        assert not rollout_approvals.add(tx, rollout, replace(yes, version=2))
+        assert rollout_approvals.listing(tx, T, rollout.id, gate=1) == (yes,)
+        assert rollout_approvals.listing(tx, T, rollout.id, gate=2) == ()
+        rollout_intents.add(tx, T, intent)
+        rollout_intents.add(tx, T, intent)
+        assert rollout_intents.listing(tx, T, rollout.id) == (intent,)
+        assert rollout_intents.claim(tx, T, intent, 1, now=now)
+        assert not rollout_intents.claim(tx, T, intent, 1, now=now)
+        assert rollout_intents.note(tx, T, intent, status=IntentStatus.DONE, now=now, accepted=True)
+        assert not rollout_intents.note(tx, T, intent, status=IntentStatus.FAILED, now=now)
+        rollout_intents.close(tx, rollout, now=now, detail="over")
+        (done,) = rollout_intents.listing(tx, T, rollout.id)
         assert (done.status, done.attempts, done.sent_at, done.accepted_at) == (IntentStatus.DONE, 1, now, now)
         look = HealthVerdict(rollout.id, 0, now, Verdict.HEALTHY, "fine", {"n": 1})
-        assert rollouts.keep_verdict(tx, T, look)
+        assert rollout_history.keep_verdict(tx, T, look)
         newer = replace(look, at=now + timedelta(minutes=1), why="still fine")
-        assert not rollouts.keep_verdict(tx, T, newer)
-        assert rollouts.verdicts(tx, T, rollout.id) == (newer,)
-        assert rollouts.keep_verdict(tx, T, replace(newer, verdict=Verdict.REGRESSED))
-        rollouts.add_event(tx, rollout, "Ana", "proposed", now=now)
-        assert [e.what for e in rollouts.history(tx, T, rollout.id)] == ["proposed"]
+        assert not rollout_history.keep_verdict(tx, T, newer)
+        assert rollout_history.verdicts(tx, T, rollout.id) == (newer,)
+        assert rollout_history.keep_verdict(tx, T, replace(newer, verdict=Verdict.REGRESSED))
+        rollout_history.add_event(tx, rollout, "Ana", "proposed", now=now)
+        assert [e.what for e in rollout_history.events(tx, T, rollout.id)] == ["proposed"]
 
 
 def test_stops(database: Database, now: datetime) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tools.analysis import detector, drivers, episodes, watch
+from tools.analysis import billing_events, detector, drivers, episodes, nesting, watch
+from tools.analysis.naming import NO_NAMES, Names, account_names
 from tools.analysis.settled import settled
 from tools.analysis.words import listed
 from tools.model.anomaly import Anomaly
@@ -19,10 +20,15 @@ from tools.model.series import DailySeries
 from tools.store import findings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from tools.analysis.costs import Costs
+    from tools.analysis.daily import Name
 
 HISTORY_DAYS = 420
 EXPLAINED = 12
+# A region, a team or everything is watched from this much a day on (in units of tools/analysis/watch.py).
+AGGREGATE_FLOOR = 20.0
 
 
 def find(costs: Costs, upto: date, *, known: Sequence[Anomaly] | None = None) -> tuple[Anomaly, ...]:
@@ -33,12 +39,14 @@ def find(costs: Costs, upto: date, *, known: Sequence[Anomaly] | None = None) ->
     period = judged_period(costs, upto)
     if period is None:
         return ()
-    if known is None:
-        with costs.database.read() as tx:
-            known = findings.anomalies(tx, costs.tenant)
+    with costs.database.read() as tx:
+        known = findings.anomalies(tx, costs.tenant) if known is None else known
+        accepted = _accepted(tx, costs.tenant)
     tuning = detector.Tuning()
-    seen = watch.watch(costs, period, tuning)
-    found = _findings(seen, period.end, tuning) if seen else ()
+    seen = watch.watch(costs, period, tuning, accepted)
+    names = account_names(costs)
+    found = _findings(seen, period.end, tuning, names) if seen else ()
+    found = (*found, *billing_events.find(costs, period, names))
     found = episodes.keep_identity(found, known)
     told = {(one.id, one.days, one.actual): one for one in known if one.drivers}
     out = []
@@ -46,9 +54,20 @@ def find(costs: Costs, upto: date, *, known: Sequence[Anomaly] | None = None) ->
         before = told.get((one.id, one.days, one.actual))
         if before is not None:
             one = replace(one, drivers=before.drivers, why=before.why, expected=before.expected)
-        elif number < EXPLAINED:
-            one = _explained(costs, one)
+        elif number < EXPLAINED and not billing_events.is_one(one):
+            one = _explained(costs, one, names)
         out.append(one)
+    return tuple(out)
+
+
+def _accepted(tx: Connection, tenant: str) -> tuple[watch.Accepted, ...]:
+    """The days that somebody called expected: from the first of the anomaly to that on which it was said."""
+    out = []
+    for said, anomaly in findings.expected(tx, tenant):
+        end = min(said.given_at.date(), anomaly.started + timedelta(days=max(anomaly.days, episodes.LONGEST)))
+        if anomaly.direction == "up" and anomaly.started < end:
+            name = (*anomaly.keys, ("currency", anomaly.currency))
+            out.append(watch.Accepted(name, anomaly.started, end))
     return tuple(out)
 
 
@@ -66,28 +85,39 @@ def judge(series: Sequence[DailySeries], end: date, *, tuning: detector.Tuning |
     return _findings(watch.judged(series, end, tuning), end, tuning)
 
 
-def _findings(seen: watch.Watched, end: date, tuning: detector.Tuning) -> tuple[Anomaly, ...]:
-    import numpy as np
-
+def _findings(seen: watch.Watched, end: date, tuning: detector.Tuning, names: Names = NO_NAMES) -> tuple[Anomaly, ...]:
     if not seen.values.size:
         return ()
-    usual_day = {
-        currency: float(np.median(seen.values[[s.currency == currency for s in seen.series]][:, -28:].sum(axis=0)))
-        for currency in {s.currency for s in seen.series}
-    }
-    found = (
+    usual_day = {currency: _usual_day(seen, currency) for currency in {name[-1][1] for name in seen.names}}
+    large = seen.values[:, -28:].mean(axis=1) >= AGGREGATE_FLOOR
+    found = [
         episodes.anomaly(
-            seen.series[episode.row],
+            seen.series(episode.row),
             episode,
             seen.verdicts,
             end=end,
-            usual_day=usual_day[seen.series[episode.row].currency],
+            usual_day=usual_day[seen.names[episode.row][-1][1]],
             unit=float(seen.units[episode.row]),
+            names=names,
         )
         for episode in episodes.episodes(seen.values, seen.verdicts, tuning.alert)
-    )
-    recent = [one for one in found if one.started >= seen.since]
+        if large[episode.row] or not _is_aggregate(seen.names[episode.row])
+    ]
+    recent = nesting.without_doubles([one for one in found if one.started >= seen.since])
     return tuple(sorted(recent, key=lambda a: (-episodes.at_stake(a), a.started, a.id)))
+
+
+def _is_aggregate(name: Name) -> bool:
+    keys = tuple(dimension for dimension, _ in name[:-1])
+    return keys in {(), watch.REGION, watch.TEAM}
+
+
+def _usual_day(seen: watch.Watched, currency: str) -> float:
+    """What everything in one currency usually costs a day."""
+    import numpy as np
+
+    rows = [n for n, name in enumerate(seen.names) if name[-1][1] == currency and not _is_aggregate(name)]
+    return float(np.median(seen.values[rows][:, -28:].sum(axis=0))) if rows else 0.0
 
 
 def days_of(one: Anomaly, weeks_before: int = 0) -> tuple[Period, Period]:
@@ -97,13 +127,13 @@ def days_of(one: Anomaly, weeks_before: int = 0) -> tuple[Period, Period]:
     return days, Period(days.start - back, days.end - back)
 
 
-def _explained(costs: Costs, one: Anomaly) -> Anomaly:
+def _explained(costs: Costs, one: Anomaly, names: Names) -> Anomaly:
     """The anomaly with its drivers, and the first of them in its sentence.
 
     The days before may be odd themselves; then those four weeks further back are compared. Where neither differs as
     the anomaly does (or nothing is stored), it stands without drivers.
     """
-    where = (*(Filter(name, (value,)) for name, value in one.keys), watch.USAGE_ONLY)
+    where = (*(Filter(name, (value,)) for name, value in one.keys), *watch.USAGE)
     for weeks in (0, 4):
         days, before = days_of(one, weeks)
         try:
@@ -111,15 +141,19 @@ def _explained(costs: Costs, one: Anomaly) -> Anomaly:
         except OptiInfraError:
             return one
         if tree.change * one.excess > 0 and abs(tree.change) * 2 > abs(one.excess):
-            return _told(one, tree)
+            return _told(one, tree, names)
     return one
 
 
-def _told(one: Anomaly, tree: DriverTree) -> Anomaly:
+def _told(one: Anomaly, tree: DriverTree, names: Names) -> Anomaly:
     fixed = {name for name, _ in one.keys}
     main = [
         d for d in tree.drivers if d.contribution * tree.change > 0 and abs(d.contribution * 10) >= abs(tree.change)
     ]
-    told = [text for text in (drivers.in_words(d, tree.currency, skip=fixed) for d in main[:2]) if text]
+    told = [
+        text
+        for text in (drivers.in_words(d, tree.currency, skip=fixed, names=names) for d in drivers.together(main)[:2])
+        if text
+    ]
     why = f"{one.why.removesuffix('.')}; driven by {listed(told)}." if told else one.why
     return replace(one, drivers=tree.drivers, why=why)

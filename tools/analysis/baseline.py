@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from tools.analysis.numbers import Floats
 
 MONTHS_BACK = 4
+# Days that the longest median of the level looks at.
+LOOKED_BACK = 27
 SMALLEST_PROFILE = 0.03
 # A drop to less than this share is an outage, after which the old level is expected back.
 OUTAGE = 0.25
 TRUST = 2.0
+NO_COST = 0.1
 
 
 @dataclass(slots=True)
@@ -194,10 +197,32 @@ def _settle(memory: Memory, now: int, tuning: Tuning) -> None:
     days["clean"][rows, since : now + 1] = np.maximum(days["raw"][rows, since : now + 1], 0)
     days["flat"][rows, since : now + 1] = days["seen"][rows, since : now + 1]
     level = np.median(days["flat"][rows, since : now + 1], axis=1)[:, None]
-    days["flat"][rows, max(0, now - 27) : since] = level
+    days["flat"][rows, max(0, now - LOOKED_BACK) : since] = level
     days["seen"][rows, max(0, now - 40) : since] = level
     memory.misses[:, rows] = np.maximum(memory.misses[:, rows], 0.01)
     memory.streak[rows] = 0
+
+
+def accept(memory: Memory, now: int, accepted: Floats) -> None:
+    """Days that somebody expected are usual as they were billed, and from three in a row on they are the level.
+
+    `accepted` is series x the last days, today last.
+    """
+    import numpy as np
+
+    days = memory.days
+    rows = np.flatnonzero(accepted[:, -1])
+    days["clean"][rows, now] = np.maximum(days["raw"][rows, now], 0)
+    days["flat"][rows, now] = days["seen"][rows, now]
+    days["error"][rows, now] = np.nan
+    memory.streak[rows] = 0
+    lengths = np.cumprod(accepted[rows, ::-1], axis=1).sum(axis=1)
+    for row, length in zip(rows[lengths >= 3].tolist(), lengths[lengths >= 3].tolist(), strict=True):
+        since = now - length + 1
+        level = np.median(days["seen"][row, since : now + 1])
+        days["flat"][row, max(0, now - LOOKED_BACK) : since] = level
+        days["seen"][row, max(0, now - 40) : since] = level
+        memory.before_drop[row] = 0.0
 
 
 def _learn_profile(memory: Memory, now: int) -> None:
@@ -212,7 +237,10 @@ def _learn_profile(memory: Memory, now: int) -> None:
     known = memory.first <= middle - 3
     ratio[:, middle] = np.where(known, np.clip(clean[:, middle] / np.maximum(week, TINY), 0, 5), np.nan)
     columns = middle - 7 * np.arange(8)
-    seen = Ordered(ratio[:, columns[columns >= 3]])
+    lately = ratio[:, columns[columns >= 3]]
+    # One day without cost is a gap in an export; a shutdown comes again on that weekday.
+    empty = lately < NO_COST
+    seen = Ordered(np.where(empty & (empty.sum(axis=1) < 2)[:, None], np.nan, lately))
     trust = seen.count**2 / (seen.count**2 + TRUST)
     learned = trust * seen.middle() + (1 - trust)
     memory.profile[:, memory.weekdays[middle]] = np.where(seen.count >= 2, learned, 1.0)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from tools.collection import coverage as coverages
 from tools.collection import freshness
+from tools.model.allocation import Ruleset
 from tools.model.errors import InputError
 from tools.model.money import EXACT, join
 from tools.model.period import Period
@@ -26,9 +27,11 @@ from tools.model.query import (
     Filter,
     Granularity,
     Receipt,
+    is_allocation,
 )
 from tools.model.series import DailySeries
-from tools.store import charges, loads
+from tools.store import allocation as allocation_store
+from tools.store import charges, facts, loads
 from tools.store.database import Database
 from tools.store.fact_tables import DETAIL
 from tools.store.loads import LedgerLine
@@ -40,7 +43,7 @@ _CLOSE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """What one consistent read of the database found."""
 
     rows: tuple[CostRow, ...]
@@ -64,7 +67,7 @@ class Costs:
         """
         look = self._look(query)
         rows, left_out = _limited(look.rows, query.limit)
-        return CostTable(query, rows, _totals(look.rows), look.receipt, look.coverage, left_out)
+        return CostTable(query, rows, totals(look.rows), look.receipt, look.coverage, left_out)
 
     def series(self, query: CostQuery) -> tuple[DailySeries, ...]:
         """Cost per day over the whole period, one series per combination of `by` and currency, largest first.
@@ -94,21 +97,28 @@ class Costs:
 
     def values(self, dimension: str, limit: int = 500) -> tuple[str, ...]:
         """Known values, the most expensive of the last 60 days of data first, then the others by name."""
+        if is_allocation(dimension):
+            from tools.analysis import allocation
+
+            return allocation.payers(self, dimension)[:limit]
         with self.database.read() as tx:
-            whole = freshness.span(loads.ledger(tx, self.tenant))
+            lines = loads.ledger(tx, self.tenant)
+            whole = freshness.span(lines)
             if whole is None:
                 return ()
             slots = loads.slots(tx, self.tenant)
             back = _RECENT_DETAIL if charges.level_for((dimension,)) == DETAIL else _RECENT
             recent = Period(max(whole.start, whole.end - back), whole.end)
             query = CostQuery(recent, by=(dimension,))
-            rows = [_row(r, query) for r in tx.execute(self._statement(query, slots, ()))]
+            ids = loads.of_days(lines, recent)
+            rows = [_row(r, query, 1) for r in facts.rows(tx, self._statement(query, slots, ()), ids)]
             rows.sort(key=lambda r: (-(r.cost or 0), r.keys))
             ranked = dict.fromkeys(r.keys[0] for r in rows if r.keys[0])
             if len(ranked) < limit:
                 # Every series is looked through for these: only when there is room for them.
-                known = tx.execute(charges.known_values(self.tenant, dimension, slots, limit)).scalars().all()
-                ranked |= dict.fromkeys(known)
+                known = charges.known_values(self.tenant, dimension, slots, limit)
+                found = facts.rows(tx, known, loads.of_days(lines, whole))
+                ranked |= dict.fromkeys(row.value for row in found)
         return tuple(ranked)[:limit]
 
     def close(self, dimension: str, value: str, limit: int = 5) -> tuple[str, ...]:
@@ -144,7 +154,7 @@ class Costs:
     def coverage(self, period: Period | None = None) -> Coverage:
         """What stands loaded for a period, or for all of it."""
         with self.database.read() as tx:
-            return freshness.cover(loads.ledger(tx, self.tenant), period, self.provisional_days)
+            return coverages.of(tx, self.tenant, loads.ledger(tx, self.tenant), period, self.provisional_days)
 
     def currencies(self) -> tuple[str, ...]:
         """Billing currencies, most rows first."""
@@ -152,24 +162,47 @@ class Costs:
             return loads.currencies(tx, self.tenant)
 
     def version(self) -> str:
-        """Changes with every load that changed anything."""
+        """Changes with every load that changed anything, and with every change of allocation rules."""
         with self.database.read() as tx:
-            return loads.version(tx, self.tenant)
+            rules = allocation_store.count(tx, self.tenant)
+            return loads.version(tx, self.tenant) + (f"-rules-{rules}" if rules else "")
 
-    def _look(self, query: CostQuery) -> _Look:
+    def _look(self, query: CostQuery) -> Look:
         with self.database.read() as tx:
-            lines = loads.ledger(tx, self.tenant)
-            without_detail = _without_detail(query, lines)
-            statement = self._statement(query, loads.slots(tx, self.tenant), [x.id for x in without_detail])
-            rows = tuple(_row(r, query) for r in tx.execute(statement))
-            as_of = max((x.loaded_at for x in lines), default=None)
-            receipt = self._receipt(tx, statement, rows, as_of)
-        coverage = freshness.cover(lines, query.period, self.provisional_days)
+            if any(is_allocation(d) for d in _asked(query)):
+                from tools.analysis import allocation
+
+                return allocation.look(self, tx, query)
+            return self.seen(tx, query)
+
+    def seen(self, tx: Connection, query: CostQuery, rules: Ruleset | None = None) -> Look:
+        """One look at the stored facts; with `rules`, the keys end with the rule that is met (`tools.store.allocation.met`)."""
+        lines = loads.ledger(tx, self.tenant)
+        without_detail = _without_detail(query, lines)
+        slots = loads.slots(tx, self.tenant)
+        ids = loads.of_days(lines, query.period)
+        classes = None
+        if rules is not None:
+            classes = allocation_store.classes(tx, self.tenant, rules, slots, load_ids=ids, asked=tuple(_asked(query)))
+        dropped = [x.facts_id for x in without_detail]
+        statement = self._statement(query, slots, dropped, classes)
+        running = self._statement(query, slots, dropped, allocation_store.held(tx, classes)) if classes else statement
+        width = len(query.by) + bool(classes)
+        rows = tuple(_row(r, query, width) for r in facts.rows(tx, running, ids))
+        as_of = max((x.loaded_at for x in lines), default=None)
+        sql, parameters = facts.text_of(tx, statement, ids)
+        receipt = Receipt(sql, parameters, sum(r.raw_rows for r in rows), as_of)
+        coverage = coverages.of(tx, self.tenant, lines, query.period, self.provisional_days)
         missing = (*coverage.missing, *_gaps(query, lines, without_detail))
-        ordered = sorted(rows, key=lambda r: (r.start, _falling(r.cost), r.keys, r.currency))
-        return _Look(tuple(ordered), receipt, replace(coverage, missing=missing))
+        return Look(ordered(rows), receipt, replace(coverage, missing=missing))
 
-    def _statement(self, query: CostQuery, slots: dict[str, str], without_detail: Sequence[int]) -> Select[Any]:
+    def _statement(
+        self,
+        query: CostQuery,
+        slots: dict[str, str],
+        without_detail: Sequence[int],
+        classes: charges.Classes | None = None,
+    ) -> Select[Any]:
         return charges.question(
             self.tenant,
             period=query.period,
@@ -179,26 +212,23 @@ class Costs:
             granularity=query.granularity,
             slots=slots,
             without_detail=without_detail,
+            classes=classes,
         )
 
-    def _receipt(
-        self, tx: Connection, statement: Select[Any], rows: Sequence[CostRow], as_of: datetime | None
-    ) -> Receipt:
-        make = sqlite.dialect if tx.dialect.name == "sqlite" else postgresql.dialect
-        # Named parameters, so that a person can run the text in any SQL shell.
-        compiled = statement.compile(dialect=make(paramstyle="named"), compile_kwargs={"render_postcompile": True})
-        parameters = tuple((name, str(value)) for name, value in compiled.params.items())
-        return Receipt(str(compiled), parameters, sum(r.raw_rows for r in rows), as_of)
+
+def _asked(query: CostQuery) -> Iterator[str]:
+    yield from query.by
+    yield from (f.dimension for f in query.where)
 
 
-def _row(found: Any, query: CostQuery) -> CostRow:
+def _row(found: Any, query: CostQuery, width: int) -> CostRow:
     start = query.period.start
     if query.granularity is Granularity.DAY:
         start = found.bucket
     elif query.granularity is Granularity.MONTH:
         start = max(start, date.fromisoformat(f"{found.bucket}-01"))
     return CostRow(
-        keys=tuple(found[1 : 1 + len(query.by)]),
+        keys=tuple(found[1 : 1 + width]),
         start=start,
         cost=None if found.unknown else join(found.micros, found.rest),
         currency=found.currency,
@@ -206,11 +236,12 @@ def _row(found: Any, query: CostQuery) -> CostRow:
     )
 
 
-def _falling(cost: Decimal | None) -> tuple[bool, Decimal]:
-    return (cost is None, -(cost or Decimal(0)))
+def ordered(rows: Iterable[CostRow]) -> tuple[CostRow, ...]:
+    """By time, then the most expensive first; what is unknown comes last."""
+    return tuple(sorted(rows, key=lambda r: (r.start, r.cost is None, -(r.cost or Decimal(0)), r.keys, r.currency)))
 
 
-def _totals(rows: Sequence[CostRow]) -> tuple[tuple[str, Decimal | None], ...]:
+def totals(rows: Sequence[CostRow]) -> tuple[tuple[str, Decimal | None], ...]:
     """Per currency, the currency with most rows first; one unknown cost makes the sum unknown."""
     sums: dict[str, Decimal | None] = {}
     counts: dict[str, int] = defaultdict(int)
@@ -236,7 +267,7 @@ def _touches(line: LedgerLine, period: Period) -> bool:
 
 
 def _without_detail(query: CostQuery, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
-    if charges.level_for((*query.by, *(f.dimension for f in query.where))) != DETAIL:
+    if charges.level_for(tuple(_asked(query))) != DETAIL:
         return []
     return [x for x in lines if not x.has_detail and _touches(x, query.period)]
 
@@ -247,7 +278,7 @@ def _gaps(query: CostQuery, lines: Sequence[LedgerLine], without_detail: Sequenc
     if without_detail:
         newest = max(x.partition.billing_period for x in without_detail)
         told.append(f"no {Dimension.RESOURCE} and {Dimension.SKU} for the billing periods up to {newest:%Y-%m}")
-    asked = {d.removeprefix(TAG) for d in (*query.by, *(f.dimension for f in query.where)) if d.startswith(TAG)}
+    asked = {d.removeprefix(TAG) for d in _asked(query) if d.startswith(TAG)}
     for key in sorted(asked):
         before = [x for x in lines if key not in x.tag_keys and _touches(x, query.period)]
         if before:

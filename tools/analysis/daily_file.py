@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +30,8 @@ KEY_COLUMNS = (
 LONGEST_YEARS = 11
 LARGEST = Decimal("1e15")
 _USAGE = str(ChargeCategory.USAGE)
+# Amounts that need no second look: no exponent, no name of something that is no number, not too large.
+_PLAIN = re.compile(r"-?\d{1,14}(\.\d{0,18})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class _Sums:
     costs: dict[tuple[str, bool], dict[int, Decimal]] = field(default_factory=dict)
     currencies: dict[str, str] = field(default_factory=dict)
     days: dict[str, int] = field(default_factory=dict)
+    # What a row says beside day and cost -> the days of its series: most rows say what one before them said.
+    known: dict[object, dict[int, Decimal]] = field(default_factory=dict)
 
 
 def read(path: Path) -> DailyFile:
@@ -75,10 +81,7 @@ def read(path: Path) -> DailyFile:
         with _opened(path) as stream:
             reader = csv.reader(stream)
             columns = _columns(path, next(reader, []))
-            for number, row in enumerate(reader, start=2):
-                problem = _take(row, columns, sums) if row else ""
-                if problem:
-                    problems.append(f"row {number}: {problem}")
+            _take_all(reader, columns, sums, problems)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.", fix="Check the path.") from error
     except (UnicodeDecodeError, csv.Error, EOFError) as error:
@@ -111,6 +114,37 @@ def _columns(path: Path, header: Sequence[str]) -> _Columns:
     return _Columns(day, cost, keys, series_id, first("ChargeCategory"), first("BillingCurrency", "currency"))
 
 
+def _take_all(rows: Iterable[list[str]], columns: _Columns, sums: _Sums, problems: list[str]) -> None:
+    """Add up all rows. This loop sees millions of them: what was met before is looked up, and only the rest is read."""
+    naming = [columns.series_id, *columns.keys, columns.category, columns.currency]
+    pick = itemgetter(*(place for place in naming if place >= 0))
+    last = max(columns.day, columns.cost, *naming)
+    at_day, at_cost, known, numbers, add = columns.day, columns.cost, sums.known, sums.days, EXACT.add
+    for number, row in enumerate(rows, start=2):
+        if len(row) > last:
+            days, day = known.get(pick(row)), numbers.get(row[at_day])
+            if days is not None and day is not None and _PLAIN.fullmatch(row[at_cost]):
+                cost = Decimal(row[at_cost])
+                before = days.get(day)
+                days[day] = cost if before is None else add(before, cost)
+                continue
+        problem = _take(row, columns, sums) if row else ""
+        if problem:
+            problems.append(f"row {number}: {problem}")
+        elif len(row) > last:
+            known[pick(row)] = sums.costs[_place(row, columns)]
+
+
+def _place(row: Sequence[str], columns: _Columns) -> tuple[str, bool]:
+    """The series of a row, and whether it is another charge than usage."""
+
+    def cell(place: int) -> str:
+        return row[place].strip() if 0 <= place < len(row) else ""
+
+    name = cell(columns.series_id) or "|".join(cell(place) for place in columns.keys)
+    return name, cell(columns.category) not in {"", _USAGE}
+
+
 def _take(row: Sequence[str], columns: _Columns, sums: _Sums) -> str:
     """Add one row to its series; return what is wrong with it, or nothing."""
 
@@ -132,13 +166,12 @@ def _take(row: Sequence[str], columns: _Columns, sums: _Sums) -> str:
         usable = False
     if not usable:
         return f'the cost "{text}" is not an amount of money'
-    name = cell(columns.series_id) or "|".join(cell(place) for place in columns.keys)
-    currency = cell(columns.currency)
+    place = _place(row, columns)
+    name, currency = place[0], cell(columns.currency)
     known = sums.currencies.setdefault(name, currency)
     if known != currency:
         return f"series {name} is in {known} elsewhere and in {currency} here"
-    apart = cell(columns.category) not in {"", _USAGE}
-    days = sums.costs.setdefault((name, apart), {})
+    days = sums.costs.setdefault(place, {})
     days[day] = EXACT.add(days[day], cost) if day in days else cost
     return ""
 

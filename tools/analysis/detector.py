@@ -73,10 +73,18 @@ class Verdicts:
     memory: Memory
 
 
-def judge(values: Floats, start: date, *, memory: Memory | None = None, tuning: Tuning | None = None) -> Verdicts:
+def judge(
+    values: Floats,
+    start: date,
+    *,
+    memory: Memory | None = None,
+    tuning: Tuning | None = None,
+    accepted: Floats | None = None,
+) -> Verdicts:
     """Replay the days of `values` (series x days, money) in order; go on from `memory` when given.
 
-    The verdict of a day depends on that day and earlier ones only.
+    The verdict of a day depends on that day and earlier ones only. `accepted` marks days that somebody expected: they
+    are judged as ever, and become usual at once.
     """
     import numpy as np
 
@@ -90,6 +98,8 @@ def judge(values: Floats, start: date, *, memory: Memory | None = None, tuning: 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for day in range(days):
             verdict = _judge_day(memory, offset + day, tuning)
+            if accepted is not None and accepted[:, day].any():
+                baseline.accept(memory, offset + day, accepted[:, max(0, day - baseline.LOOKED_BACK) : day + 1])
             out["score"][:, day], kind[:, day] = verdict.score, verdict.kind
             out["band"][:, day], out["level"][:, day] = verdict.band, verdict.level
             out["expected"][:, day] = verdict.expected

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tools.analysis import budgets, drivers, episodes, forecast, trends
+from tools.analysis import alerting, budgets, corrections, drivers, episodes, forecast, trends
+from tools.analysis.alerting import Alerts
+from tools.analysis.naming import Names, account_names, named
 from tools.analysis.numbers import total
 from tools.analysis.settled import settled
-from tools.analysis.words import change, listed, money, named, on
+from tools.analysis.words import change, listed, money, on
 from tools.model.anomaly import Anomaly
 from tools.model.digest import Digest
 from tools.model.driver import DriverTree
 from tools.model.errors import InputError
 from tools.model.fact import Chart
 from tools.model.forecast import Forecast
+from tools.model.outcome import Outcome
 from tools.model.period import Period
 from tools.model.query import CostQuery, Dimension, Filter, Granularity, Metric
-from tools.store import digests
+from tools.store.alerts import MOST_PER_WEEK, Told
+from tools.store.findings import Feedback
 
 if TYPE_CHECKING:
     from tools.analysis.costs import Costs
@@ -30,19 +34,34 @@ METRIC = Metric.EFFECTIVE
 CHART_DAYS = 14
 USUAL_WEEKS = 4
 MOST_ANOMALIES = 8
-RECENT_DAYS = 3
 NOTABLE = Decimal("0.05")
-CORRECTED = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of earlier mornings and of people: alerts that were told, their words, and how many they want."""
+
+    told: Mapping[str, Told] = field(default_factory=dict)
+    feedback: tuple[Feedback, ...] = ()
+    alerts_per_week: int = MOST_PER_WEEK
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def compose(
-    costs: Costs, day: date, *, anomalies: Sequence[Anomaly], waiting: tuple[str, ...], budget: Decimal | None
+    costs: Costs,
+    day: date,
+    *,
+    anomalies: Sequence[Anomaly],
+    waiting: tuple[str, ...],
+    budget: Decimal | None,
+    known: Known | None = None,
 ) -> Digest:
     """The digest of the morning of `day`: it tells of the last settled day before it.
 
-    `anomalies` are all that are known; those that are going on or ended in the last three days are told. Raises
-    InputError when no cost is stored.
+    `anomalies` are all that are found; of those that go on or ended in the last three days, as many are told as the
+    week has room for. Raises InputError when no cost is stored.
     """
+    known = known or Known()
     told = _told_day(costs, day)
     currency = next(iter(costs.currencies()), "")
     where = (Filter(str(Dimension.CURRENCY), (currency,)),)
@@ -51,17 +70,20 @@ def compose(
     series = costs.series(query)
     values = dict(zip(chart_days, series[0].values, strict=True)) if series else {}
     spend, usual = values.get(told, Decimal(0)), _usual(values, told, costs)
-    current = _current(anomalies, told)
+    alerts = alerting.choose(anomalies, told, told=known.told, feedback=known.feedback, per_week=known.alerts_per_week)
+    current = alerts.told[:MOST_ANOMALIES]
+    names = account_names(costs)
     tree = _tree(costs, told, where, currency)
     month = _month_end(costs, day, currency, budget)
     today = Period(told, told + timedelta(days=1))
     week = Period(told - timedelta(days=6), told + timedelta(days=1))
     receipt = costs.table(CostQuery(today, where=where, metric=METRIC)).receipt
-    why = _why(current, tree, spend, usual, currency)
+    why = _why(current, tree, spend, usual, currency, names) if current or not alerts.quiet else _going_on(alerts)
+    corrected = corrections.told(costs, told, currency, METRIC)
     return Digest(
         day=told,
         headline=_headline(told, spend, usual, currency),
-        why=" ".join([why, *_corrections(costs, told, values, currency)]),
+        why=" ".join([why, *corrected]),
         spend=spend,
         usual=usual,
         currency=currency,
@@ -75,7 +97,39 @@ def compose(
         waiting=waiting,
         coverage=costs.coverage(week),
         receipt=receipt,
+        held=len(alerts.held) + len(alerts.told) - len(current),
+        saved=_saved(known.outcomes, currency),
+        calm=not (current or alerts.held or alerts.quiet or waiting or corrected) and not _moved(spend, usual),
     )
+
+
+def _saved(outcomes: Sequence[Outcome], currency: str) -> str:
+    """'Savings realised: $1,200 a month from 3 rollouts, $1,500 was expected; 1 more is being measured.'"""
+    mine = [one for one in outcomes if one.currency == currency]
+    measured = [one for one in mine if one.realised_monthly is not None]
+    if not mine:
+        return ""
+    rest = len(mine) - len(measured)
+    more = f"; {rest} more {'is' if rest == 1 else 'are'} being measured" if rest else ""
+    if not measured:
+        return (
+            f"Savings realised: not known yet; {rest} {'rollout is' if rest == 1 else 'rollouts are'} being measured."
+        )
+    realised = money(total(one.realised_monthly or Decimal(0) for one in measured), currency)
+    hoped = money(total(one.estimated_monthly for one in measured), currency)
+    count = f"{len(measured)} {'rollout' if len(measured) == 1 else 'rollouts'}"
+    return f"Savings realised: {realised} a month from {count}, {hoped} was expected{more}."
+
+
+def _moved(spend: Decimal, usual: Decimal | None) -> bool:
+    return usual is not None and usual > 0 and abs(spend - usual) > usual * NOTABLE
+
+
+def _going_on(alerts: Alerts) -> str:
+    """When all that is unusual was told before."""
+    count = len(alerts.quiet)
+    what = "1 anomaly goes on that was told" if count == 1 else f"{count} anomalies go on that were told"
+    return f"Nothing new is unusual; {what} in the last days."
 
 
 def _told_day(costs: Costs, day: date) -> date:
@@ -111,44 +165,40 @@ def _headline(day: date, spend: Decimal, usual: Decimal | None, currency: str) -
     return f"{said}, {money(abs(difference), currency)}{grown} {more} than usual for a {day:%A}."
 
 
-def _current(anomalies: Sequence[Anomaly], told: date) -> tuple[Anomaly, ...]:
-    """What is worth telling today: going on or just ended, not expected, by money at stake."""
-    recent = told - timedelta(days=RECENT_DAYS - 1)
-    fresh = [
-        a
-        for a in anomalies
-        if a.status != "expected" and a.started <= told and (a.started + timedelta(days=a.days) > recent)
-    ]
-    fresh.sort(key=lambda a: (a.direction == "down", -episodes.at_stake(a), a.id))
-    return tuple(fresh[:MOST_ANOMALIES])
-
-
 def _why(
-    current: Sequence[Anomaly], tree: DriverTree | None, spend: Decimal, usual: Decimal | None, currency: str
+    current: Sequence[Anomaly],
+    tree: DriverTree | None,
+    spend: Decimal,
+    usual: Decimal | None,
+    currency: str,
+    names: Names,
 ) -> str:
     """The top finding with its drivers in words; without one, what moved the day if it moved much."""
     if current:
         first = episodes.group(current)[0] if current[0].direction == "up" else (current[0],)
         lead = first if current[0] in first else (current[0],)
-        return _finding(lead) + _more(len(current) - len(lead))
-    moved = usual is not None and usual > 0 and abs(spend - usual) > usual * NOTABLE
-    if moved and tree is not None and tree.drivers:
-        told = [drivers.in_words(d, tree.currency) for d in tree.drivers[:3]]
+        return _finding(lead, names) + _more(len(current) - len(lead))
+    if _moved(spend, usual) and tree is not None and tree.drivers:
+        told = [drivers.in_words(d, tree.currency, names=names) for d in tree.drivers[:3]]
         return f"No series left its usual path; against a week before, it was {listed([t for t in told if t])}."
     return "Nothing unusual: no service left its usual path."
 
 
-def _finding(members: Sequence[Anomaly]) -> str:
+def _finding(members: Sequence[Anomaly], names: Names) -> str:
     """One finding; several services of one account that began on one day are one."""
     if len(members) == 1:
         return members[0].why
     excess = total(m.excess for m in members)
-    place = named([pair for pair in members[0].keys if pair[0] in {"provider", "sub_account_id"}])
-    names = listed([m.keys[-1][1] for m in members[:4]])
+    place = named([pair for pair in members[0].keys if pair[0] in {"provider", "sub_account_id"}], names)
+    services = listed([_what(m) for m in members[:4]])
     return (
         f"{len(members)} services of {place} rose together on {on(members[0].started)}, "
-        f"{money(excess, members[0].currency)} above expected: {names}. {members[0].why}"
+        f"{money(excess, members[0].currency)} above expected: {services}. {members[0].why}"
     )
+
+
+def _what(one: Anomaly) -> str:
+    return dict(one.keys).get(str(Dimension.SERVICE)) or one.title
 
 
 def _more(count: int) -> str:
@@ -183,19 +233,3 @@ def _chart(values: dict[date, Decimal], told: date, costs: Costs, currency: str)
     return Chart(
         "line", f"Cost per day, {CHART_DAYS} days", labels, (("actual", actual), ("usual", beside)), "money", currency
     )
-
-
-def _corrections(costs: Costs, told: date, values: dict[date, Decimal], currency: str) -> list[str]:
-    """Says so when bills changed after an earlier digest was told."""
-    out = []
-    with costs.database.read() as tx:
-        for back in range(1, 8):
-            day = told - timedelta(days=back)
-            earlier = digests.one(tx, costs.tenant, day)
-            now = values.get(day)
-            if earlier is None or now is None or earlier.currency != currency:
-                continue
-            if abs(now - earlier.spend) > abs(earlier.spend) * CORRECTED:
-                was, is_now = money(earlier.spend, currency), money(now, currency)
-                out.append(f"Correction: {on(day)} came to {is_now}, not {was} as told then (bills changed).")
-    return out

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tools.analysis import slices
+from tools.analysis.naming import ACCOUNT, NO_NAMES, Names, account, resource
 from tools.analysis.numbers import total
 from tools.analysis.words import money
 from tools.model.charge import ChargeCategory
@@ -193,7 +194,7 @@ def explain(
         currency=chosen,
         drivers=found,
         other=other,
-        receipt=_both(after.receipt, before.receipt),
+        receipt=both_receipts(after.receipt, before.receipt),
     )
 
 
@@ -238,7 +239,7 @@ def _one_currency(totals: Iterable[tuple[str, Decimal | None]], period: Period, 
     return currencies[0]
 
 
-def _both(after: Receipt, before: Receipt) -> Receipt:
+def both_receipts(after: Receipt, before: Receipt) -> Receipt:
     """One receipt for two questions."""
     moments = [moment for moment in (after.as_of, before.as_of) if moment is not None]
     parameters = tuple((f"after {n}", v) for n, v in after.parameters) + tuple(
@@ -267,20 +268,42 @@ _PLAIN = {
     _CATEGORY: "{value} charges",
     _PRICING: "{value} pricing",
     str(Dimension.RESOURCE): "resource {value}",
+    str(Dimension.CURRENCY): "{value}",
     str(Dimension.SKU): "SKU {value}",
 }
 
 
-def in_words(driver: Driver, currency: str, *, skip: Iterable[str] = ()) -> str:
+def in_words(driver: Driver, currency: str, *, skip: Iterable[str] = (), names: Names = NO_NAMES) -> str:
     """'new usage in us-east-1, team web (+$221)'; '' when nothing is left to say beyond `skip`."""
     hidden = set(skip)
     if any(name == _RESOURCE for name, _ in driver.conditions):
         hidden.add(str(Dimension.SKU))  # a code that tells people less than the resource's own name
-    parts = [_condition(name, value) for name, value in driver.conditions if name not in hidden]
+    parts = [
+        _condition(name, account(value, names) if name == ACCOUNT else value)
+        for name, value in driver.conditions
+        if name not in hidden
+    ]
     if not parts:
         return ""
     what = ", ".join(parts)
     return f"{_STORY[driver.kind].format(what=what)} ({money(driver.contribution, currency, sign=True)})"
+
+
+def _called(name: str, value: str, names: Names) -> str:
+    return account(value, names) if name == ACCOUNT else resource(value) if name == _RESOURCE else value
+
+
+def together(found: Sequence[Driver]) -> tuple[Driver, ...]:
+    """Drivers of one resource and kind as one: people know the resource, and not its SKUs. Pure."""
+    sums: dict[tuple[tuple[tuple[str, str], ...], str], Driver] = {}
+    for one in found:
+        by_resource = any(name == _RESOURCE for name, _ in one.conditions)
+        kept = tuple(c for c in one.conditions if not by_resource or c[0] != str(Dimension.SKU))
+        before = sums.get((kept, one.kind), Driver(kept, one.kind, Decimal(0), Decimal(0)))
+        sums[kept, one.kind] = Driver(
+            kept, one.kind, EXACT.add(before.before, one.before), EXACT.add(before.after, one.after)
+        )
+    return tuple(sums.values())
 
 
 def _condition(name: str, value: str) -> str:

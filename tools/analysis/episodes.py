@@ -11,9 +11,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tools.analysis.detector import Kind, Verdicts
+from tools.analysis.naming import NO_NAMES, Names, named
 from tools.analysis.numbers import total
 from tools.analysis.surprise import GONE_SHARE
-from tools.analysis.words import change, money, named, on
+from tools.analysis.words import change, money, on
 from tools.model.anomaly import Anomaly
 from tools.model.series import DailySeries
 
@@ -118,7 +119,14 @@ def anomaly_id(keys: Iterable[tuple[str, str]], direction: str, started: date, c
 
 
 def anomaly(
-    series: DailySeries, episode: Episode, verdicts: Verdicts, *, end: date, usual_day: float, unit: float = 1.0
+    series: DailySeries,
+    episode: Episode,
+    verdicts: Verdicts,
+    *,
+    end: date,
+    usual_day: float,
+    unit: float = 1.0,
+    names: Names = NO_NAMES,
 ) -> Anomaly:
     """The episode as an Anomaly. `end` is the day after the last judged one, `usual_day` a usual day of all costs.
 
@@ -145,6 +153,7 @@ def anomaly(
         severity=_severity(float(actual - expected) / unit / days, usual_day, direction),
         status="open" if is_open else "resolved",
         why="",
+        named=named(series.keys, names),
     )
     memory = verdicts.memory
     young = (started - memory.start).days - int(memory.first[episode.row]) < SHORT_HISTORY
@@ -161,7 +170,7 @@ def _severity(per_day: float, usual_day: float, direction: str) -> str:
 
 def _why(found: Anomaly, episode: Episode, band: Decimal, *, young: bool) -> str:
     """One sentence for a chat: what was billed, what was to be expected, and what sort of change it is."""
-    name, since = named(found.keys), on(found.started)
+    name, since = found.named[:1].upper() + found.named[1:], on(found.started)
     cost, usual = money(found.actual, found.currency), money(found.expected, found.currency)
     grown = change(found.actual, found.expected)
     grown = f", {grown}" if grown else ""
@@ -179,13 +188,15 @@ def _why(found: Anomaly, episode: Episode, band: Decimal, *, young: bool) -> str
     return f"{name} cost {cost} {span}, expected {usual}{within}{grown}{short}."
 
 
-def group(anomalies: Iterable[Anomaly]) -> tuple[tuple[Anomaly, ...], ...]:
-    """What began on one day in one account is one finding; findings in order of money."""
+def group(anomalies: Iterable[Anomaly], *, in_order: bool = False) -> tuple[tuple[Anomaly, ...], ...]:
+    """What began on one day in one account is one finding; findings by money, or `in_order` of their first member."""
     groups: dict[tuple[object, ...], list[Anomaly]] = {}
     for one in anomalies:
         place = tuple(pair for pair in one.keys if pair[0] in {"provider", "sub_account_id"})
         groups.setdefault((place, one.started, one.direction, one.currency), []).append(one)
     ordered = [tuple(sorted(members, key=_money)) for members in groups.values()]
+    if in_order:
+        return tuple(ordered)
     return tuple(sorted(ordered, key=lambda members: -sum(abs(m.excess) for m in members)))
 
 

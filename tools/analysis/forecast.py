@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tools.analysis import outlook
+from tools.analysis import known_changes, outlook
 from tools.analysis.numbers import matrix, total
 from tools.analysis.settled import settled
 from tools.analysis.words import money, on
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tools.analysis.costs import Costs
     from tools.analysis.numbers import Floats
 
-HISTORY_DAYS = 260
+HISTORY_DAYS = 420
 FEWEST_DAYS = outlook.FEWEST_DAYS
 LONGEST_LAG = 14
 LONGEST = 366
@@ -59,7 +59,17 @@ def forecast(
         out += project(asked, whole, parts, history.end, horizon=days, lag=lag)
     if not out:
         raise InputError("No costs are stored that fit the question.", fix="Ask for other costs, or load them first.")
-    return tuple(out)
+    return _with_known(costs, tuple(out), today, where)
+
+
+def _with_known(
+    costs: Costs, found: tuple[Forecast, ...], today: date, where: tuple[Filter, ...]
+) -> tuple[Forecast, ...]:
+    """With commitments that end and approved rollouts; where the question allows to tell that they belong to it."""
+    if not known_changes.fits(where) or not found[0].points:
+        return found
+    until = found[0].points[-1].day + timedelta(days=1)
+    return known_changes.applied(found, known_changes.of(costs, today, until), where)
 
 
 def _history(costs: Costs, today: date) -> Period:
@@ -190,19 +200,45 @@ def month_end(
         return None
     last = today if (today - history.end).days <= LONGEST_LAG else history.end - timedelta(days=1)
     month = last.replace(day=1)
-    after = (month + timedelta(days=32)).replace(day=1)
-    used = currency or next(iter(costs.currencies()), "")
+    whole = Period(month, (month + timedelta(days=32)).replace(day=1))
+    return _ending(costs, whole, history, where, metric, currency or next(iter(costs.currencies()), ""))
+
+
+def period_end(
+    costs: Costs,
+    period: Period,
+    today: date,
+    *,
+    where: tuple[Filter, ...] = (),
+    metric: Metric = Metric.BILLED,
+    currency: str,
+) -> Forecast | None:
+    """What a period that holds today will come to in one currency; None when no cost in it ever fitted.
+
+    Raises InputError when there is too little history, or when the data is too old to say.
+    """
+    history = _history(costs, today)
+    if (today - history.end).days > LONGEST_LAG:
+        raise InputError(f"Costs are stored up to {on(history.end - timedelta(days=1))} only.", fix="Load newer ones.")
+    return _ending(costs, period, history, where, metric, currency)
+
+
+def _ending(
+    costs: Costs, period: Period, history: Period, where: tuple[Filter, ...], metric: Metric, used: str
+) -> Forecast | None:
     whole = _by_currency(costs, (), history, where, metric).get(used)
     if not whole:
         return None
-    spent = total(_value(whole[0], month + timedelta(days=n)) for n in range(max((history.end - month).days, 0)))
-    ahead = (after - max(history.end, month)).days
-    skip = max((month - history.end).days, 0)
+    first, known = period.start, max((history.end - period.start).days, 0)
+    spent = total(_value(whole[0], first + timedelta(days=n)) for n in range(known))
+    ahead = (period.end - max(history.end, first)).days
+    skip = max((first - history.end).days, 0)
     if ahead <= 0:
-        return Forecast((), used, (), spent, spent, spent, f"all days of {month:%B %Y} are known")
+        return Forecast((), used, (), spent, spent, spent, f"all days of {_called(period)} are known")
     parts = _by_currency(costs, PARTS, history, where, metric)[used]
     rest = project(whole, whole, parts, history.end, horizon=ahead, lag=skip)[0]
-    so_far = f"{money(spent, used)} in the {max((history.end - month).days, 0)} days known, the other {ahead} from "
+    (rest,) = _with_known(costs, (rest,), history.end, where)
+    so_far = f"{money(spent, used)} in the {known} days known, the other {ahead} from "
     return replace(
         rest,
         p10=spent + rest.p10,
@@ -210,6 +246,10 @@ def month_end(
         p90=spent + rest.p90,
         basis=so_far + rest.basis,
     )
+
+
+def _called(period: Period) -> str:
+    return f"{period.start:%B %Y}" if period.days <= 31 else str(period)
 
 
 def _value(series: DailySeries, day: date) -> Decimal:

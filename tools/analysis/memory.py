@@ -85,14 +85,15 @@ class Memory:
         fresh.before_drop[new] = self.before_drop[old]
         return fresh
 
-    def to_bytes(self) -> bytes:
-        """Everything in one compressed block (numpy's own file form, no code in it)."""
+    def to_bytes(self, *, compress: bool = True) -> bytes:
+        """Everything in one block (numpy's own file form, no code in it)."""
         import numpy as np
 
         buffer = io.BytesIO()
         kept = self.extended(0)
         days = {f"days_{name}": values.astype(np.float32) for name, values in kept.days.items()}
-        np.savez_compressed(
+        save = np.savez_compressed if compress else np.savez
+        save(
             buffer,
             start=np.array([kept.start.toordinal()]),
             profile=kept.profile,

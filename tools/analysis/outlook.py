@@ -1,4 +1,4 @@
-"""Outlook: forecasts many daily series at once - four simple models, weekday profile, month-day charges, honest bands."""
+"""Outlook: forecasts many daily series at once - five simple models, weekday profile, month-day charges, honest bands."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ if TYPE_CHECKING:
     from tools.analysis.numbers import Floats
 
 LONGEST_MEMORY = 200
+LONGEST_HISTORY = 420
 FEWEST_DAYS = 14
 ORIGINS = 9
-ORIGIN_STEP = 9
 DAMPING = 0.97
 SMOOTHING = (0.05, 0.1, 0.2, 0.35, 0.6)
 TRENDS = (0.02, 0.08)
+RECENT = (7, 14, 28)
+# Growth: weeks that are looked at, the t-value whose slope counts half, and how much of it is left a day later.
+GROWTH_WEEKS, GROWTH_DOUBT, GROWTH_DAMPING, FASTEST = 16, 3.0, 0.99, 0.006
+# Uneven: this share of days costs less than a third of the mean, so that a usual day says little.
+UNEVEN, UNEVEN_DAYS = 0.12, 42
+# Bands: how many errors of all series lean on those of one, and the error of a month when nothing is known.
+LEAN, FIRST_GUESS = 2.0, 0.12
+Z80 = 1.2816
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +45,37 @@ def project(values: Floats, start: date, horizon: int) -> Outlook:
     """Forecast `horizon` days after the last column of `values` (series x days, money)."""
     import numpy as np
 
-    values = values[:, -LONGEST_MEMORY - 60 :] if values.shape[1] > LONGEST_MEMORY + 60 else values
-    first = start + timedelta(days=0)
+    unused = max(0, values.shape[1] - LONGEST_HISTORY)
+    values, start = values[:, unused:], start + timedelta(days=unused)
     width = values.shape[1]
-    days, noise = _point(values, first, horizon)
+    made = _point(values, start, horizon)
     ratios = []
-    for back in range(1, ORIGINS + 1):
-        cut = width - horizon - (back - 1) * ORIGIN_STEP
+    # Windows that overlap tell the same thing again: the longer the horizon, the further apart.
+    step = max(9, horizon // 4)
+    for back in range(ORIGINS):
+        cut = width - horizon - back * step
         if cut < max(FEWEST_DAYS * 3, 42):
             break
-        guess, _ = _point(values[:, :cut], first, horizon)
-        told, came = guess.sum(axis=1), values[:, cut : cut + horizon].sum(axis=1)
+        told = _point(values[:, :cut], start, horizon).days.sum(axis=1)
+        came = values[:, cut : cut + horizon].sum(axis=1)
         known = (told > TINY) & (values[:, : cut - 28].sum(axis=1) > 0)
         ratios.append(np.where(known, np.clip(came / np.maximum(told, TINY), 0.2, 5), np.nan))
-    low, high = _band(np.stack(ratios, axis=1) if ratios else np.full((len(values), 1), np.nan), noise, horizon)
-    return Outlook(days, noise, low, high)
+    errors = np.log(np.stack(ratios, axis=1)) if ratios else np.full((len(values), 1), np.nan)
+    low, high = _band(errors, made.floor, 1 + horizon / max(width, 1))
+    return Outlook(made.days, made.noise, low, high)
 
 
-def _point(values: Floats, start: date, horizon: int) -> tuple[Floats, Floats]:
-    """P50 per day, and the relative noise of a day."""
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """`floor` is the least relative error that the total of the horizon can have, from the noise of its days."""
+
+    days: Floats
+    noise: Floats
+    floor: Floats
+
+
+def _point(values: Floats, start: date, horizon: int) -> _Point:
+    """P50 per day, and how noisy days are."""
     import numpy as np
 
     width = values.shape[1]
@@ -65,13 +85,45 @@ def _point(values: Floats, start: date, horizon: int) -> tuple[Floats, Floats]:
         lumps = _lumps(values, start)
         plain = np.maximum(values - lumps, 0)
         weekdays = np.array([(start.weekday() + n) % 7 for n in range(width + horizon)])
+        uneven = _uneven(plain)
         profile = weekday_profile(plain, weekdays[:width])
+        profile = np.where(uneven[:, None], _mean_profile(plain, weekdays[:width]), profile)
         flat = plain / profile[:, weekdays[:width]]
-        flat, noise = _calmed(flat)
-        path = _paths(flat, horizon)
+        calm, noise = _calmed(flat)
+        # Of a series that runs now and then, only the mean says what a month costs.
+        mean = plain[:, -UNEVEN_DAYS:].mean(axis=1)
+        rough = np.minimum(plain[:, -2 * UNEVEN_DAYS :].std(axis=1) / np.maximum(mean, TINY), 3.0)
+        flat = np.where(uneven[:, None], flat, calm)
+        path = np.where(uneven[:, None], mean[:, None], _paths(flat, horizon))
         days = path * profile[:, weekdays[width:]]
         days += _due(lumps, values, flat, start, horizon)
-    return np.maximum(np.nan_to_num(days), 0), noise
+    days = np.maximum(np.nan_to_num(days), 0)
+    noise = np.where(uneven, rough, noise)
+    by_chance = np.where(uneven, rough * (1 / horizon + 1 / UNEVEN_DAYS) ** 0.5, 0.8 * noise / horizon**0.5)
+    return _Point(days, noise, np.maximum(by_chance, 1e-3))
+
+
+def _uneven(plain: Floats) -> Floats:
+    """Series that run on some days and not on others."""
+    import numpy as np
+
+    recent = plain[:, -56:]
+    return np.asarray((recent < 0.3 * recent.mean(axis=1, keepdims=True)).mean(axis=1) > UNEVEN)
+
+
+def _mean_profile(plain: Floats, weekdays: Floats) -> Floats:
+    """Each weekday's share of its week by means, drawn towards 1: for series whose medians are often nothing."""
+    import numpy as np
+
+    recent, days = plain[:, -84:], weekdays[-84:]
+    mean = np.maximum(recent.mean(axis=1), TINY)
+    profile = np.ones((len(plain), 7))
+    for weekday in range(7):
+        which = recent[:, days == weekday]
+        if which.shape[1] >= 4:
+            trust = which.shape[1] / (which.shape[1] + 4.0)
+            profile[:, weekday] = np.maximum(trust * which.mean(axis=1) / mean + 1 - trust, 0.02)
+    return np.asarray(profile / profile.mean(axis=1, keepdims=True))
 
 
 def weekday_profile(plain: Floats, weekdays: Floats) -> Floats:
@@ -105,28 +157,25 @@ def _calmed(flat: Floats) -> tuple[Floats, Floats]:
     local = np.median(windows, axis=2)
     off = flat / np.maximum(local, TINY) - 1
     usual = np.maximum(1.4826 * np.median(np.abs(off[:, -90:]), axis=1), 0.01)[:, None]
-    uneven = usual[:, 0] > 0.6
     calm = np.clip(flat, np.maximum(local * (1 - 3 * usual), 0), local * (1 + 3 * usual))
-    return np.where(uneven[:, None], flat, calm), np.minimum(usual[:, 0], 1.5)
+    return np.where(usual > 0.6, flat, calm), np.minimum(usual[:, 0], 1.5)
 
 
 def _paths(flat: Floats, horizon: int) -> Floats:
-    """The mean of four models' levels over the horizon."""
+    """The median of five models' levels over the horizon: smoothing, damped trend, and three recent medians."""
     import numpy as np
 
     steps = np.arange(1, horizon + 1)
-    recent = np.median(flat[:, -14:], axis=1)
-    month = flat[:, -28:].mean(axis=1)
-    uneven = np.median(flat[:, -56:], axis=1) < 0.7 * flat[:, -56:].mean(axis=1)
-    recent = np.where(uneven, flat[:, -56:].mean(axis=1), recent)
-    theta = _theta(flat, steps)
-    holt = _holt(flat, steps)
-    same = np.ones(horizon)[None, :]
-    return np.asarray((theta + holt + recent[:, None] * same + month[:, None] * same) / 4)
+    growth = growing(flat)[:, None]
+    reach = np.cumsum(GROWTH_DAMPING**steps)[None, :]
+    # A median of n days is half of n days old.
+    recent = [np.median(flat[:, -days:], axis=1)[:, None] + growth * (days / 2 + reach) for days in RECENT]
+    smooth = _smoothed(flat)[:, None] + growth * reach
+    return np.asarray(np.maximum(np.median(np.stack([smooth, _holt(flat, steps), *recent]), axis=0), 0))
 
 
-def _theta(flat: Floats, steps: Floats) -> Floats:
-    """Exponential smoothing at the speed that predicted best, plus half the slope of a straight line."""
+def _smoothed(flat: Floats) -> Floats:
+    """The level of exponential smoothing at the speed that predicted best."""
     import numpy as np
 
     speeds = np.array(SMOOTHING)[:, None]
@@ -136,20 +185,23 @@ def _theta(flat: Floats, steps: Floats) -> Floats:
         error = flat[:, day] - level
         wrong = 0.985 * wrong + error**2
         level = level + speeds * error
-    best = wrong.argmin(axis=0)
-    last = level[best, np.arange(len(flat))]
-    return np.asarray(np.maximum(last[:, None] + 0.5 * _slope(flat)[:, None] * steps[None, :], 0))
+    return np.asarray(level[wrong.argmin(axis=0), np.arange(len(flat))])
 
 
-def _slope(flat: Floats) -> Floats:
-    """Least-squares slope per day over the last four months, bounded to 1 % of the level."""
+def growing(flat: Floats) -> Floats:
+    """Growth per day as far as it is sure: a robust slope over weeks, shrunk by how much weeks jump about."""
     import numpy as np
 
-    recent = flat[:, -120:]
-    days = np.arange(recent.shape[1]) - (recent.shape[1] - 1) / 2
-    slope = (recent * days).sum(axis=1) / max(float((days**2).sum()), 1.0)
-    bound = 0.01 * recent.mean(axis=1)
-    return np.asarray(np.clip(slope, -bound, bound))
+    weeks = min(flat.shape[1] // 7, GROWTH_WEEKS)
+    if weeks < 4:
+        return np.zeros(len(flat))
+    medians = np.median(flat[:, -7 * weeks :].reshape(len(flat), weeks, 7), axis=2)
+    first, second = np.triu_indices(weeks, max(2, weeks // 3))
+    slope = np.median((medians[:, second] - medians[:, first]) / ((second - first) * 7.0), axis=1)
+    jumps = 1.4826 * np.median(np.abs(np.diff(medians, axis=1) - 7 * slope[:, None]), axis=1)
+    sure = (slope / np.maximum(jumps / 7 / weeks**0.5, TINY)) ** 2
+    fastest = FASTEST * np.median(flat[:, -28:], axis=1)
+    return np.asarray(np.clip(slope, -fastest, fastest) * sure / (sure + GROWTH_DOUBT**2))
 
 
 def _holt(flat: Floats, steps: Floats) -> Floats:
@@ -216,17 +268,25 @@ def _due(lumps: Floats, values: Floats, flat: Floats, start: date, horizon: int)
     return np.asarray(np.nan_to_num(due) * (level > 0)[:, None])
 
 
-def _band(ratios: Floats, noise: Floats, horizon: int) -> tuple[Floats, Floats]:
-    """Factors for P10 and P90 of the total: own past errors, leaned on those of all series, never narrower than noise."""
+def _band(errors: Floats, floor: Floats, doubt: float) -> tuple[Floats, Floats]:
+    """Factors for P10 and P90 of the total, from past errors of such totals (series x origins, logs, NaN unknown).
+
+    Each series has its own size of error, leaned on that of all. How many of these sizes P10 and P90 lie away is what
+    the past of all series says, each error measured against the others of its series. `doubt` widens both when the
+    history holds the horizon only a few times.
+    """
     import numpy as np
 
-    logs = np.log(np.maximum(ratios, 0.05))
-    known = np.isfinite(logs)
-    count = known.sum(axis=1)
-    filled = np.where(known, logs, 0.0)
-    own = np.sqrt((filled**2).sum(axis=1) / np.maximum(count, 1))
-    pool = float(np.sqrt(np.median(own[count > 0] ** 2))) if (count > 0).any() else 0.12
-    blended = np.sqrt((count * own**2 + 2.5 * pool**2) / (count + 2.5))
-    width = np.maximum(1.1 * blended, noise / np.sqrt(horizon))
-    middle = np.clip(filled.sum(axis=1) / (count + 12.0), -0.05, 0.05)
-    return np.exp(middle - width), np.exp(middle + width)
+    known = np.isfinite(errors)
+    count, squares = known.sum(axis=1), np.where(known, errors, 0.0) ** 2
+    seen = squares.sum(axis=1)
+    usual = float(np.median(seen[count > 0] / count[count > 0])) if count.any() else FIRST_GUESS**2
+    size = np.maximum(np.sqrt((seen + LEAN * usual) / (count + LEAN)), floor)
+    others = (seen[:, None] - squares + LEAN * usual) / (np.maximum(count - 1, 0)[:, None] + LEAN)
+    told = (errors / np.maximum(np.sqrt(others), floor[:, None]))[known]
+    trust = len(told) / (len(told) + 40.0)
+    low, high = (-Z80, Z80)
+    if len(told):
+        low, high = (trust * float(np.quantile(told, q)) + (1 - trust) * z for q, z in ((0.1, low), (0.9, high)))
+    low, high = min(max(low, -4.0), -0.5), max(min(high, 4.0), 0.5)
+    return np.exp(size * low * doubt), np.exp(size * high * doubt)

@@ -15,6 +15,7 @@ from tools.model.money import join
 from tools.model.period import Period
 from tools.model.query import Dimension, Filter, Granularity, Metric
 from tools.store import charges, loads
+from tools.store import facts as places
 from tools.store.fact_tables import facts, series
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def told_by(before: Use, after: Use, change: Decimal) -> str:
 def _use(costs: Costs, days: Period, where: Iterable[Filter], metric: Metric, currency: str) -> Use:
     """(SKU, unit) -> consumed quantity and cost."""
     with costs.database.read() as tx:
+        ids = loads.of_days(loads.ledger(tx, costs.tenant), days)
         statement = charges.question(
             costs.tenant,
             period=days,
@@ -77,5 +79,5 @@ def _use(costs: Costs, days: Period, where: Iterable[Filter], metric: Metric, cu
         statement = statement.add_columns(
             func.sum(facts.c.quantity).label("quantity"), series.c.consumed_unit.label("unit")
         ).group_by(series.c.consumed_unit)
-        rows = [row for row in tx.execute(statement) if row.currency == currency and row.key_0]
+        rows = [row for row in places.rows(tx, statement, ids) if row.currency == currency and row.key_0]
     return {(row.key_0, row.unit): (float(row.quantity), join(row.micros, row.rest)) for row in rows}

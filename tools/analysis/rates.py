@@ -12,9 +12,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from tools.analysis.costs import Costs
-from tools.model.errors import InputError
+from tools.model.errors import InputError, SettingsError
 from tools.model.money import EXACT
 from tools.model.query import CostQuery, CostRow, CostTable, Granularity
+from tools.model.series import DailySeries
+from tools.settings import Settings
 
 # Banks quote no rates at weekends and on holidays; an older one is none.
 LONGEST_GAP = timedelta(days=7)
@@ -106,6 +108,55 @@ def table(costs: Costs, query: CostQuery, rates: Rates, currency: str) -> CostTa
     kept = rows if query.limit is None else _largest(rows, query.limit)
     left_out = len({r.keys for r in rows}) - len({r.keys for r in kept})
     return CostTable(query, tuple(kept), ((currency, total),) if rows else (), daily.receipt, daily.coverage, left_out)
+
+
+def wanted(costs: Costs, settings: Settings, currency: str = "") -> tuple[Rates, str] | None:
+    """The rates and the currency in which costs are shown: the asked one, or the one that is set; None: the bills' own.
+
+    Raises SettingsError when there are no rates for it.
+    """
+    target = currency or settings.currency.upper()
+    if not target or set(costs.currencies()) <= {target}:
+        return None
+    if settings.rates_file is None:
+        raise SettingsError(
+            f"Costs cannot be shown in {target} without exchange rates.", fix="Set OPTIINFRA_RATES_FILE (docs/data.md)."
+        )
+    return load(settings.rates_file), target
+
+
+def reported(costs: Costs, query: CostQuery, settings: Settings, currency: str = "") -> CostTable:
+    """`costs.table` in the currency that is asked for, or set, or in the bills' own."""
+    found = wanted(costs, settings, currency)
+    return costs.table(query) if found is None else table(costs, query, *found)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportingCosts(Costs):
+    """Costs in one currency, each day at its own rate; InputError for a day without one."""
+
+    rates: Rates
+    target: str
+
+    def table(self, query: CostQuery) -> CostTable:
+        plain = Costs(self.database, self.tenant, self.tag_keys, self.provisional_days)
+        return table(plain, query, self.rates, self.target)
+
+    def series(self, query: CostQuery) -> tuple[DailySeries, ...]:
+        sums: dict[tuple[tuple[str, str], ...], list[Decimal]] = {}
+        for one in Costs.series(self, replace(query, limit=None)):
+            values = sums.setdefault(one.keys, [Decimal(0)] * len(one.values))
+            for n, (day, cost) in enumerate(zip(query.period, one.values, strict=True)):
+                # A day without cost needs no rate.
+                if cost:
+                    turned = EXACT.multiply(cost, self.rates.on(day, one.currency, self.target))
+                    values[n] = EXACT.add(values[n], turned)
+        made = [DailySeries(keys, query.period.start, tuple(v), self.target) for keys, v in sums.items()]
+        made.sort(key=lambda s: (-sum(s.values), s.keys))
+        return tuple(made[: query.limit])
+
+    def currencies(self) -> tuple[str, ...]:
+        return (self.target,)
 
 
 def _bucket(day: date, query: CostQuery) -> date:

@@ -16,7 +16,7 @@ from tools.model.series import DailySeries
 THRESHOLDS = ((0.25, 10.5), (0.5, 8.5), (1.0, detector.Tuning().alert), (2.0, 5.0), (5.0, 3.6))
 
 
-BLOCK = 250
+BLOCK = 500
 
 
 @dataclass(frozen=True, slots=True)

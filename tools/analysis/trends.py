@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tools.analysis import outlook
+from tools.analysis.naming import ACCOUNT, NO_NAMES, account_names, with_id
 from tools.analysis.numbers import TINY, matrix
 from tools.analysis.words import money
 from tools.model.errors import InputError
 from tools.model.fact import Table
 from tools.model.money import EXACT
 from tools.model.period import Period
-from tools.model.query import CostQuery, Filter, Metric
+from tools.model.query import TAG, CostQuery, Filter, Granularity, Metric
 from tools.model.series import DailySeries
 
 if TYPE_CHECKING:
@@ -136,27 +137,79 @@ def _sentence(
     return text + "."
 
 
+@dataclass(frozen=True, slots=True)
+class Trending:
+    """One series with its trend. `moved` is money a month; `is_new`: it began in the second half of the period."""
+
+    series: DailySeries
+    trend: Trend
+    moved: Decimal
+    is_new: bool
+
+
+def trending(
+    costs: Costs,
+    period: Period,
+    *,
+    by: tuple[str, ...],
+    where: tuple[Filter, ...] = (),
+    metric: Metric = Metric.EFFECTIVE,
+    limit: int = 10,
+) -> tuple[Trending, ...]:
+    """The series of any combination of dimensions that move most money a month, the greatest first.
+
+    Raises InputError when the period is shorter than four weeks, or nothing is stored for it.
+    """
+    if period.days < FEWEST_DAYS:
+        raise InputError(f"A trend needs {FEWEST_DAYS} days; {period} has {period.days}.", fix="Ask for more days.")
+    found = costs.series(CostQuery(period, by=by, where=where, metric=metric, granularity=Granularity.DAY))
+    if not found:
+        raise InputError(f"No costs are stored for {period} that fit the question.", fix="Ask for other days or costs.")
+    made = [_trending(one) for one in found]
+    made.sort(key=lambda one: (-abs(one.moved), one.series.keys))
+    return tuple(made[:limit])
+
+
+def _trending(series: DailySeries) -> Trending:
+    one = trend(series)
+    half = len(series.values) // 2
+    is_new = any(series.values) and not any(series.values[:half])
+    moved = EXACT.multiply(EXACT.multiply(one.level, Decimal(MONTH)), one.per_month).quantize(Decimal("0.01"))
+    return Trending(series, one, one.level * MONTH if is_new else moved, is_new)
+
+
 def movers(
     costs: Costs,
     period: Period,
     against: Period,
     *,
-    by: str,
+    by: str | tuple[str, ...],
     currency: str,
     metric: Metric = Metric.EFFECTIVE,
     where: tuple[Filter, ...] = (),
     limit: int = 10,
 ) -> Table:
     """What moved most between two periods: value, cost now, cost before, change; greatest change first."""
-    sums: dict[str, list[Decimal]] = {}
+    dimensions = (by,) if isinstance(by, str) else by
+    names = account_names(costs) if ACCOUNT in dimensions else NO_NAMES
+    sums: dict[tuple[str, ...], list[Decimal]] = {}
     for side, days in ((0, period), (1, against)):
-        table = costs.table(CostQuery(days, by=(by,), where=where, metric=metric))
+        table = costs.table(CostQuery(days, by=dimensions, where=where, metric=metric))
         for row in table.rows:
             if row.currency == currency and row.cost is not None:
-                sums.setdefault(row.keys[0], [Decimal(0), Decimal(0)])[side] += row.cost
-    moved = [(name, now, before, EXACT.subtract(now, before)) for name, (now, before) in sums.items()]
+                pair = sums.setdefault(row.keys, [Decimal(0), Decimal(0)])
+                pair[side] = EXACT.add(pair[side], row.cost)
+    moved = [(keys, now, before, EXACT.subtract(now, before)) for keys, (now, before) in sums.items()]
     moved.sort(key=lambda row: (-abs(row[3]), row[0]))
     title = f"Top movers, {period} against {against}"
-    name = by.removeprefix("tag:").removesuffix("_name").removesuffix("_id").replace("_", " ").capitalize()
-    rows = tuple((name or "(none)", now, before, change) for name, now, before, change in moved[:limit] if change)
-    return Table(title, (name, "Cost", "Before", "Change"), ("", "money", "money", "money"), rows, currency)
+    rows: tuple[tuple[str | Decimal | None, ...], ...] = tuple(
+        (*(with_id(d, v, names) or "(none)" for d, v in zip(dimensions, keys, strict=True)), now, before, change)
+        for keys, now, before, change in moved[:limit]
+        if change
+    )
+    units = (*("" for _ in dimensions), "money", "money", "money")
+    return Table(title, (*map(_head, dimensions), "Cost", "Before", "Change"), units, rows, currency)
+
+
+def _head(dimension: str) -> str:
+    return dimension.removeprefix(TAG).removesuffix("_name").removesuffix("_id").replace("_", " ").capitalize()

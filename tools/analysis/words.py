@@ -38,17 +38,3 @@ def listed(parts: Iterable[str]) -> str:
     """'a', 'a and b', 'a, b and c'."""
     words = list(parts)
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
-
-
-def named(keys: Iterable[tuple[str, str]]) -> str:
-    """A series in words: 'Amazon EC2 in prod-3 (AWS)'; 'all costs' without keys."""
-    known = {name: value for name, value in keys if value}
-    service, account = known.pop("service_name", ""), known.pop("sub_account_id", "")
-    provider = known.pop("provider", "")
-    rest = [value for name, value in known.items() if name != "currency"]
-    text = " / ".join([part for part in (service, *rest) if part])
-    if account:
-        text = f"{text} in {account}" if text else account
-    if provider:
-        text = f"{text} ({provider})" if text else provider
-    return text or "all costs"

@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
-from tools.collection.charges import ingest
+from tools.collection.charges import TAG_VALUES, ingest
+from tools.collection.reconcile import same_account
 from tools.model.errors import DeniedError, InputError, ProviderError
+from tools.model.invoice import Invoice
 from tools.model.load import Load
 from tools.model.period import Period
-from tools.providers.base import Access, Billing
+from tools.providers.base import Access, Billing, Invoicing, Restating
 from tools.providers.focus.rows import month_of, write
+from tools.store import coverage
 from tools.store import loads as ledger
 from tools.store.database import Database
 from tools.telemetry.logs import get_logger
 
 Progress = Callable[[str, int, int], None]
+Known = Mapping[date, tuple[Decimal, Decimal]]
 SIDE_BY_SIDE = 4
 # A year and the month a year ago, to compare with.
 HISTORY_MONTHS = 13
@@ -47,6 +52,7 @@ class _Read:
     access: Access
     files: tuple[Path, ...] = ()
     skipped: bool = False
+    invoices: tuple[Invoice, ...] = ()
 
 
 def collect(
@@ -57,6 +63,7 @@ def collect(
     in_files: Iterable[Load] = (),
     tag_keys: tuple[str, ...],
     detail_months: int,
+    tag_values: int = TAG_VALUES,
     provider: str | None = None,
     now: Callable[[], datetime],
     progress: Progress | None = None,
@@ -71,7 +78,7 @@ def collect(
     held = {_account(load.partition.provider, load.partition.billing_account_id) for load in in_files if load.partition}
     accounts = [(billing, access) for billing in wanted for access in _accesses(billing)]
     with database.read() as tx:
-        known = _months_known(ledger.ledger(tx, tenant))
+        known = _months_known(ledger.standing_loads(tx, tenant, ledger.ledger(tx, tenant)))
     done: list[Bill] = []
     with (
         tempfile.TemporaryDirectory(prefix="optiinfra-bills-") as folder,
@@ -84,17 +91,16 @@ def collect(
             if name in held:
                 return _Read(replace(access, ok=True, problem="", missing=()), skipped=True)
             place = Path(folder) / str(number)
-            return _read(billing, access, known.get(name, frozenset()), now().date(), place)
+            return _read(billing, access, known.get(name, {}), now().date(), place)
 
         for one in pool.map(read, range(len(accounts))):
-            done.append(_stored(database, tenant, one, tag_keys, detail_months, now))
+            done.append(_stored(database, tenant, one, tag_keys, detail_months, tag_values, now))
             _tell(done[-1], progress, len(done), len(accounts))
     return tuple(done)
 
 
 def _account(provider: str, account_id: str) -> tuple[str, str]:
-    """Sources write an account's id as a bare name or as a path that ends in it, in any case."""
-    return provider.lower(), account_id.rstrip("/").rpartition("/")[2].lower()
+    return provider.lower(), same_account(account_id)
 
 
 def _accesses(billing: Billing) -> tuple[Access, ...]:
@@ -104,14 +110,17 @@ def _accesses(billing: Billing) -> tuple[Access, ...]:
         return (Access(billing.provider, "", "", False, error.what),)
 
 
-def _months_known(lines: Sequence[ledger.LedgerLine]) -> Mapping[tuple[str, str], frozenset[date]]:
-    found: dict[tuple[str, str], set[date]] = {}
-    for line in lines:
-        partition = line.partition
-        found.setdefault(_account(partition.provider, partition.billing_account_id), set()).add(
-            partition.billing_period
-        )
-    return {account: frozenset(months) for account, months in found.items()}
+def _months_known(loads: Sequence[Load]) -> Mapping[tuple[str, str], Known]:
+    """Of every account, the months that stand loaded, with their billed and effective total."""
+    found: dict[tuple[str, str], dict[date, tuple[Decimal, Decimal]]] = {}
+    for load in loads:
+        if (partition := load.partition) is not None:
+            months = found.setdefault(_account(partition.provider, partition.billing_account_id), {})
+            months[partition.billing_period] = (
+                sum((t.billed_cost for t in load.totals), Decimal(0)),
+                sum((t.effective_cost for t in load.totals), Decimal(0)),
+            )
+    return found
 
 
 def months(today: date) -> tuple[Period, ...]:
@@ -124,26 +133,40 @@ def months(today: date) -> tuple[Period, ...]:
     return tuple(found)
 
 
-def _read(billing: Billing, access: Access, known: frozenset[date], today: date, folder: Path) -> _Read:
+def _read(billing: Billing, access: Access, known: Known, today: date, folder: Path) -> _Read:
     """Read one account's months, newest first, until one fails or history is empty."""
     if not access.identity:
         return _Read(access)
     folder.mkdir()
     files: list[Path] = []
-    for number, period in enumerate(months(today)):
-        if number >= REREAD_MONTHS and period.start in known:
+    invoices: list[Invoice] = []
+    history = months(today)
+    try:
+        settled = known.keys() - _restated(billing, access, known, history[REREAD_MONTHS:])
+    except ProviderError as error:
+        return _Read(_failed(access, history[0], error))
+    for number, period in enumerate(history):
+        if number >= REREAD_MONTHS and period.start in settled:
             continue
         try:
             path = folder / f"{billing.provider.lower()}-{period.start:%Y-%m}.csv"
             count = write(path, billing.charges(access.account_id, period))
+            if isinstance(billing, Invoicing):
+                invoices += billing.invoices(access.account_id, period)
         except ProviderError as error:
-            return _Read(_failed(access, period, error), tuple(files))
+            return _Read(_failed(access, period, error), tuple(files), invoices=tuple(invoices))
         if count:
             files.append(path)
         elif number >= REREAD_MONTHS:
             # Before an account began there is nothing, month after month.
             break
-    return _Read(access, tuple(files))
+    return _Read(access, tuple(files), invoices=tuple(invoices))
+
+
+def _restated(billing: Billing, access: Access, known: Known, earlier: Sequence[Period]) -> frozenset[date]:
+    """The earlier months that stand loaded and that the cloud tells differently now, where it can say so."""
+    standing = {period.start: known[period.start] for period in earlier if period.start in known}
+    return billing.restated(access.account_id, standing) if standing and isinstance(billing, Restating) else frozenset()
 
 
 def _failed(access: Access, period: Period, error: ProviderError) -> Access:
@@ -158,13 +181,30 @@ def _stored(
     read: _Read,
     tag_keys: tuple[str, ...],
     detail_months: int,
+    tag_values: int,
     now: Callable[[], datetime],
 ) -> Bill:
+    loads: tuple[Load, ...] = ()
+    access = read.access
     try:
-        loads = ingest(database, tenant, read.files, tag_keys=tag_keys, detail_months=detail_months, now=now)
+        loads = ingest(
+            database,
+            tenant,
+            read.files,
+            tag_keys=tag_keys,
+            detail_months=detail_months,
+            tag_values=tag_values,
+            now=now,
+        )
     except InputError as error:
-        return Bill(replace(read.access, ok=False, problem=error.what))
-    return Bill(read.access, loads, read.skipped)
+        access = replace(access, ok=False, problem=error.what)
+    with database.begin() as tx:
+        coverage.save_invoices(tx, tenant, read.invoices)
+        look = coverage.BillingLook(
+            access.provider, access.account_id, now(), access.ok, access.problem, tuple(access.missing)
+        )
+        coverage.note_look(tx, tenant, look)
+    return Bill(access, loads, read.skipped)
 
 
 def _tell(bill: Bill, progress: Progress | None, number: int, total: int) -> None:

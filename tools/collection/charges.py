@@ -15,12 +15,16 @@ from tools.collection.problems import LISTED
 from tools.collection.worker import Message, Progress, Worker, listed, rollup
 from tools.model.charge import Partition
 from tools.model.errors import OptiInfraError
+from tools.model.invoice import Billed
 from tools.model.load import Check, Load, LoadStatus, Problem, Totals
 from tools.providers.focus.files import FocusFile, digest, find
-from tools.store import charge_writing, loads
-from tools.store.charge_writing import Rolled
+from tools.store import charge_writing, coverage, facts, loads
+from tools.store.charge_writing import Figures, Rolled
 from tools.store.database import Database
 from tools.store.loads import LedgerLine, Standing
+
+# A person or a session in a tag would make every row its own.
+TAG_VALUES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def ingest(
     tag_keys: tuple[str, ...],
     detail_months: int,
     provider: str | None = None,
+    tag_values: int = TAG_VALUES,
     now: Callable[[], datetime],
     progress: Progress | None = None,
 ) -> tuple[Load, ...]:
@@ -54,7 +59,8 @@ def ingest(
 
     Each period is replaced whole or stays as it was. Raises InputError, with nothing changed, when a file cannot
     be read at all; rows that cannot be read are left out and told in `Load.problems`. `provider` names rows
-    without one, and leaves out rows of others.
+    without one, and leaves out rows of others. Of each tag key the `tag_values` dearest values of a period stay
+    apart; what others cost is kept per resource.
     """
     files = {file: digest(file) for file in find(paths)}
     if not files:
@@ -66,7 +72,7 @@ def ingest(
     reading = [file for file in files if file not in settled]
     done: list[Load] = []
     if reading:
-        ingestion = _Ingestion(database, tenant, tag_keys, detail_months, now, progress)
+        ingestion = _Ingestion(database, tenant, tag_keys, detail_months, tag_values, now, progress)
         done += ingestion.read(reading, files, memory, settled, provider)
     read = {load.partition for load in done}
     lines = [line for line in memory.lines_of(settled, files) if line.partition not in read]
@@ -116,6 +122,7 @@ class _Ingestion:
     tenant: str
     tag_keys: tuple[str, ...]
     detail_months: int
+    tag_values: int
     now: Callable[[], datetime]
     progress: Progress | None
 
@@ -146,6 +153,7 @@ class _Ingestion:
         kept = _keep_detail(found, memory.standing, self.detail_months)
         for line in memory.standing:
             self._give_up_detail(line, kept)
+        facts.sweep(self.database, now=self.now())
         return _with_notes(done, message["notes"])
 
     def _take_over(
@@ -157,7 +165,9 @@ class _Ingestion:
             standing = loads.ledger(tx, self.tenant)
         kept = _keep_detail(found, standing, self.detail_months)
         worker.tell(
-            roll=[{"number": n, "load_id": ids[p], "detail": p in kept} for n, p in wanted.items()], tenant=self.tenant
+            roll=[{"number": n, "load_id": ids[p], "detail": p in kept} for n, p in wanted.items()],
+            tenant=self.tenant,
+            tag_values=self.tag_values,
         )
         done = []
         for one in (f for f in found if f.number not in wanted):
@@ -177,16 +187,22 @@ class _Ingestion:
         totals = tuple(_totals(*t) for t in rolled["totals"])
         checks = tuple(Check(**c) for c in rolled["checks"])
         moment = self.now()
+        facts_id = facts.make_room(self.database, self.tenant, now=moment)
         with self.database.begin() as tx:
             before = loads.lock(tx, self.tenant, partition)
             loads.made_of(tx, self.tenant, before.id, made_of)
+            # Invoice ids come when a month is closed, often without any other change.
+            coverage.save_billed(tx, self.tenant, before.id, [_billed(*b) for b in rolled["invoices"]])
             if _same(before, rolled, self.tag_keys):
                 loads.seen_unchanged(tx, self.tenant, [before.id], now=moment)
+                facts.give_back(tx, facts_id)
                 return _load(found, told, LoadStatus.UNCHANGED, totals, checks)
             slots = loads.assign_slots(tx, self.tenant, self.tag_keys)
-            charge_writing.replace(tx, self.tenant, before, _files(rolled, self.tag_keys, slots))
+            charge_writing.replace(tx, self.tenant, before, _files(rolled, self.tag_keys, slots), facts_id)
             days = (date.fromisoformat(rolled["first_day"]), date.fromisoformat(rolled["last_day"]))
-            self._verify(charge_writing.added_up(tx, self.tenant, before.id, days), totals, partition, rolled)
+            self._verify(
+                charge_writing.added_up(tx, self.tenant, facts_id or before.id, days), totals, partition, rolled
+            )
             status = LoadStatus.REPLACED if before.fingerprint else LoadStatus.LOADED
             load = _load(found, told, status, totals, checks, before=before, at=moment)
             loads.record(
@@ -199,6 +215,7 @@ class _Ingestion:
                 tag_keys=self.tag_keys,
                 days=days,
                 now=moment,
+                facts_id=facts_id,
             )
         return load
 
@@ -220,7 +237,7 @@ class _Ingestion:
             return
         with self.database.begin() as tx:
             standing = loads.lock(tx, self.tenant, line.partition)
-            charge_writing.remove_detail(tx, self.tenant, standing)
+            charge_writing.remove_detail(tx, self.tenant, standing, now=self.now())
             loads.detail_dropped(tx, self.tenant, standing.id)
 
 
@@ -249,7 +266,11 @@ def _files(rolled: Message, tag_keys: tuple[str, ...], slots: dict[str, str]) ->
     names = levels.dims_of(3, len(tag_keys))
     by_number = dict(zip(levels.tag_columns(len(tag_keys)), tag_keys, strict=True))
     columns = tuple(slots[by_number[n]] if n in by_number else n for n in names)
-    return Rolled(tuple(Path(p) for p in rolled["series"]), tuple(Path(p) for p in rolled["facts"]), columns)
+    facts = (
+        Figures(Path(f["path"]), f["level"], tuple((date.fromisoformat(d), n) for d, n in f["days"]))
+        for f in rolled["facts"]
+    )
+    return Rolled(tuple(Path(p) for p in rolled["series"]), tuple(facts), columns)
 
 
 def _totals(
@@ -270,6 +291,11 @@ def _totals(
         None if list_unknown else Decimal(listed),
         None if contracted_unknown else Decimal(contracted),
     )
+
+
+def _billed(invoice: str, currency: str, rows: int, lines: int, *parts: str) -> Billed:
+    billed, tax, credited, purchases = map(Decimal, parts)
+    return Billed(invoice, currency, rows, lines, billed, tax, credited, purchases)
 
 
 def _clean_files(found: Sequence[_Found], notes: dict[str, Any], names: Sequence[str]) -> frozenset[int]:

@@ -10,27 +10,37 @@ from typing import Any
 from tools.model.load import Check
 from tools.model.money import plain
 
-# Each law: its name, the query over the rolled-up partition ("fine") that finds what breaks it, and its sentence.
+# Each law: its name, the query over the partition (its texts in "summed", its days in "fine") that finds what breaks
+# it, and its sentence.
 _BALANCE = """
-    SELECT part, currency, CAST(sum(billed) AS VARCHAR), CAST(sum(effective) AS VARCHAR) FROM fine GROUP BY part, currency
+    SELECT part, currency, CAST(sum(billed) AS VARCHAR), CAST(sum(effective) AS VARCHAR) FROM summed GROUP BY part, currency
     HAVING sum(billed) <> sum(effective) ORDER BY part, currency"""
 _COMMITMENTS = """
     SELECT part, commitment_discount_id,
         CAST(sum(CASE WHEN charge_category = 'Purchase' THEN billed ELSE 0 END) AS VARCHAR),
         CAST(sum(CASE WHEN charge_category = 'Usage' THEN effective ELSE 0 END) AS VARCHAR)
-    FROM fine WHERE commitment_discount_id <> '' GROUP BY part, commitment_discount_id
+    FROM summed WHERE commitment_discount_id <> '' GROUP BY part, commitment_discount_id
     HAVING count(*) FILTER (charge_category = 'Purchase') > 0 AND count(*) FILTER (charge_category = 'Usage') > 0
         AND sum(CASE WHEN charge_category = 'Purchase' THEN billed ELSE 0 END)
             <> sum(CASE WHEN charge_category = 'Usage' THEN effective ELSE 0 END)
     ORDER BY 1, 2"""
 _CATEGORIES = """
-    SELECT part, service_name, string_agg(DISTINCT service_category, ', ' ORDER BY service_category) FROM fine
+    SELECT part, service_name, string_agg(DISTINCT service_category, ', ' ORDER BY service_category) FROM summed
     WHERE service_name <> '' GROUP BY part, service_name
     HAVING count(DISTINCT service_category) > 1 ORDER BY 1, 2"""
 _NEGATIVE = """
     SELECT part, service_name, CAST(sum(billed) AS VARCHAR) FROM fine
     WHERE charge_category IN ('Usage', 'Tax') AND charge_class <> 'Correction' AND billed < 0
     GROUP BY part, service_name ORDER BY 1, 2"""
+_OUTSIDE = """
+    SELECT part, CAST(sum(n) AS BIGINT), CAST(min(day) AS VARCHAR), CAST(max(day) AS VARCHAR)
+    FROM fine JOIN part ON part.number = fine.part
+    WHERE charge_class <> 'Correction'
+        AND (day < billing_period - INTERVAL 1 DAY OR day > billing_period + INTERVAL 1 MONTH)
+    GROUP BY part ORDER BY part"""
+_CURRENCIES = """
+    SELECT part, string_agg(DISTINCT currency, ', ' ORDER BY currency) FROM summed
+    GROUP BY part HAVING count(DISTINCT currency) > 1 ORDER BY part"""
 _MOST = 20  # of one law and partition; more of the same teach nothing
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 
@@ -48,6 +58,15 @@ def check(ask: Ask, price_mismatches: Mapping[int, int]) -> dict[int, list[Check
         detail = f"{rows} rows have a list cost that is not list unit price times pricing quantity."
         found[part].append(Check("list cost is price times quantity", detail))
     return found
+
+
+def crowded(key: str, found: int, kept: int) -> Check:
+    """What is told of a tag key with more values than are kept."""
+    return Check(
+        "few values per tag key",
+        f"Tag {key} has {found:,} values; all but the {kept:,} dearest count as (other), except per resource. "
+        "Raise OPTIINFRA_TAG_VALUES or take the key out of OPTIINFRA_TAG_KEYS.",
+    )
 
 
 def _exact(amount: str) -> str:
@@ -78,9 +97,22 @@ def _negative(service: str, amount: str) -> Check:
     return Check("no negative usage", f"{name} has negative billed usage of {_exact(amount)}.")
 
 
+def _outside(rows: int, first: str, last: str) -> Check:
+    return Check(
+        "charges lie in their billing period",
+        f"{rows} rows that are no corrections are of other months, from {first} to {last}.",
+    )
+
+
+def _currencies(currencies: str) -> Check:
+    return Check("one currency per bill", f"The bill is in {currencies}; each has sums of its own, none is converted.")
+
+
 _LAWS: tuple[tuple[str, Callable[..., Check]], ...] = (
     (_BALANCE, _balance),
     (_COMMITMENTS, _commitment),
     (_CATEGORIES, _category),
     (_NEGATIVE, _negative),
+    (_OUTSIDE, _outside),
+    (_CURRENCIES, _currencies),
 )

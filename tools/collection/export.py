@@ -6,20 +6,27 @@ import csv
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TextIO
 
+from sqlalchemy import Connection, Row
+
 from tools.model.errors import InputError, OptiInfraError
 from tools.model.money import EXACT, join, plain
-from tools.store import charges, loads
+from tools.model.period import Period
+from tools.providers.focus.columns import OURS
+from tools.store import charges, facts, loads
 from tools.store.database import Database
+from tools.store.loads import LedgerLine
 
 VERSIONS = ("1.2", "1.4")
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -52,8 +59,10 @@ _TEXTS = {
 }
 _COSTS = {"BilledCost": "billed", "EffectiveCost": "effective", "ListCost": "list", "ContractedCost": "contracted"}
 TIMES = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
-# A vendor column: how many rows of the provider's export stand behind this one.
-_ROWS = "x_Rows"
+# A vendor column: how many rows of the provider's export stand behind this one. Its presence marks our own files.
+_ROWS = OURS
+# How a text begins that a spreadsheet takes for a formula; one that is guarded already is guarded once more.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,7 @@ def export(database: Database, tenant: str, path: Path, version: str) -> Exporte
     half = path.with_name(f".{path.name}.part")
     try:
         with _opened(half, packed=ending == ".csv.gz") as out:
-            rows, billed = _write(database, tenant, out, version)
+            rows, billed = _write(database, tenant, out, version, guard=ending != ".parquet")
         if not rows:
             raise InputError("There is no cost data to export.", fix="Read some with `optiinfra ingest` first.")
         if ending == ".parquet":
@@ -114,21 +123,32 @@ def _opened(path: Path, *, packed: bool) -> Iterator[TextIO]:
             yield plain_out
 
 
-def _write(database: Database, tenant: str, out: TextIO, version: str) -> tuple[int, tuple[tuple[str, Decimal], ...]]:
+def _write(
+    database: Database, tenant: str, out: TextIO, version: str, *, guard: bool
+) -> tuple[int, tuple[tuple[str, Decimal], ...]]:
     names = columns(version)
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
     count, sums = 0, dict[str, Decimal]()
     with database.read() as tx:
-        with_detail = [line.id for line in loads.ledger(tx, tenant) if line.has_detail]
         keys = {column: key for key, column in loads.slots(tx, tenant).items()}
-        found = tx.execution_options(yield_per=2000).execute(charges.stored(tenant, with_detail))
-        for fact in found.mappings():
-            writer.writerow(row(dict(fact), version, keys))
-            count += 1
-            billed = join(fact["billed_micros"], fact["billed_rest"])
-            sums[fact["currency"]] = EXACT.add(sums.get(fact["currency"], Decimal(0)), billed)
+        for month, lines in groupby(loads.ledger(tx, tenant), key=lambda line: line.partition.billing_period):
+            for found in _facts(tx, tenant, list(lines)):
+                fact = {**found._mapping, "billing_period": month}
+                told = row(fact, version, keys)
+                writer.writerow(guarded(told, version) if guard else told)
+                count += 1
+                billed = join(fact["billed_micros"], fact["billed_rest"])
+                sums[fact["currency"]] = EXACT.add(sums.get(fact["currency"], Decimal(0)), billed)
     return count, tuple(sorted(sums.items()))
+
+
+def _facts(tx: Connection, tenant: str, lines: Sequence[LedgerLine]) -> Iterable[Row[Any]]:
+    """The facts of one billing period, in a fixed order."""
+    days = Period(min(x.first_day for x in lines), max(x.last_day for x in lines) + timedelta(days=1))
+    ids = [x.facts_id for x in lines]
+    statement = charges.stored(tenant, days, ids, [x.facts_id for x in lines if x.has_detail])
+    return facts.rows(tx.execution_options(yield_per=2000), statement, ids)
 
 
 def row(fact: Mapping[str, Any], version: str, tag_keys: Mapping[str, str]) -> dict[str, str]:
@@ -150,6 +170,12 @@ def row(fact: Mapping[str, Any], version: str, tag_keys: Mapping[str, str]) -> d
         "Tags": json.dumps(tags, ensure_ascii=False) if tags else "",
         _ROWS: str(fact["rows"]),
     }
+
+
+def guarded(told: Mapping[str, str], version: str) -> dict[str, str]:
+    """The row with an apostrophe before each text that a spreadsheet would run; reading our file takes it away."""
+    texts = {*_TEXTS, *_WHO[version], "InvoiceIssuerName"}
+    return {name: f"'{text}" if name in texts and _FORMULA.match(text) else text for name, text in told.items()}
 
 
 def _cost(fact: Mapping[str, Any], name: str) -> str:

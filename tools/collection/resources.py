@@ -10,7 +10,7 @@ from datetime import datetime
 from tools.model.errors import DeniedError, ProviderError
 from tools.model.price import Price
 from tools.model.resource import Resource
-from tools.providers.base import Access, Inventory, PriceSource
+from tools.providers.base import Access, Inventory, PartialInventory, PriceSource, Seen
 from tools.store import resources as store
 from tools.store.database import Database
 from tools.telemetry.logs import get_logger
@@ -23,11 +23,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One account as it was read: whole (`found`), or not at all (None)."""
+    """One account as it was read: whole but for the `unread` kinds (`found`), or not at all (None)."""
 
     access: Access
     found: tuple[Resource, ...] | None
     prices: tuple[Price, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 def collect(
@@ -66,16 +67,33 @@ def _read(inventory: Inventory, access: Access) -> _Read:
     if not access.identity:
         return _Read(access, None)
     try:
-        found = tuple(inventory.resources(access.account_id))
+        seen = _seen(inventory, access.account_id)
     except ProviderError as error:
         return _Read(_refused(access, error), None)
+    access, found = _lacking(access, seen), seen.resources
     if not isinstance(inventory, PriceSource):
-        return _Read(access, found)
+        return _Read(access, found, (), seen.unread_kinds)
     try:
-        return _Read(access, found, inventory.prices(found))
+        return _Read(access, found, inventory.prices(found), seen.unread_kinds)
     except ProviderError as error:
         # Without prices the inventory is whole all the same; savings fall back to what the bill tells.
-        return _Read(_refused(access, error), found)
+        return _Read(_refused(access, error), found, (), seen.unread_kinds)
+
+
+def _seen(inventory: Inventory, account_id: str) -> Seen:
+    if isinstance(inventory, PartialInventory):
+        return inventory.look(account_id)
+    return Seen(tuple(inventory.resources(account_id)))
+
+
+def _lacking(access: Access, seen: Seen) -> Access:
+    """What could not be read, in words: the permissions, and the first reason."""
+    if not seen.unread:
+        return access
+    missing = {*access.missing, *(name for part in seen.unread for name in part.missing)}
+    kinds = ", ".join(sorted(seen.unread_kinds))
+    kept = f" What was known before of {kinds} is kept." if kinds else ""
+    return replace(access, ok=False, problem=f"{seen.unread[0].problem}{kept}", missing=tuple(sorted(missing)))
 
 
 def _refused(access: Access, error: ProviderError) -> Access:
@@ -97,7 +115,17 @@ def _keep(database: Database, tenant: str, read: _Read, now: datetime) -> None:
                 missing=access.missing,
             )
         else:
-            store.replace(tx, tenant, access.provider, access.account_id, read.found, now=now, missing=access.missing)
+            store.replace(
+                tx,
+                tenant,
+                access.provider,
+                access.account_id,
+                read.found,
+                now=now,
+                missing=access.missing,
+                unread=read.unread,
+                problem=access.problem if read.unread else "",
+            )
             store.save_prices(tx, tenant, read.prices)
     _log.info(
         "account_read",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,46 +17,77 @@ from typing import Any, TextIO
 
 from tools.collection import conservation, levels
 from tools.collection.staging import Staging
+from tools.collection.written import Written
 from tools.model.errors import InputError, OptiInfraError
+from tools.model.load import Check
 from tools.providers.focus.files import FocusFile
 
 PREFIX = "optiinfra-rollup-"
 _STALE_SECONDS = 86400
-_CHUNK = 1 << 20
 _AT_ONCE = 50_000
 
 
-def roll(staging: Staging, batch: int, members: list[dict[str, Any]]) -> dict[int, dict[str, object]]:
-    """Roll one batch of partitions up into csv files; gives, per partition, their paths, fingerprints, days,
-    control totals and checks. `members` are what `Staging.partitions` told of them.
+def roll(staging: Staging, batch: int, members: list[dict[str, Any]], tag_values: int) -> dict[int, dict[str, object]]:
+    """Roll one batch of partitions up into files; gives, per partition, their paths, fingerprints, days, control
+    totals and checks. Of each tag key the `tag_values` dearest values of a partition are kept. `members` are what
+    `Staging.partitions` told of them.
     """
-    count, ask = len(staging.tag_keys), _asking(staging)
-    files = [n for m in members for n in m["files"]]
-    scope = (batch, min(files), max(files))
-    detail = bool(staging.number_of("SELECT count(*) FROM part WHERE batch = ? AND detail", [batch]))
-    tables = {3: "fine", 2: "level_2", 1: "level_1"} if detail else {2: "fine", 1: "level_1"}
+    ask = _asking(staging)
+    numbers = [n for m in members for n in m["files"]]
+    files = (min(numbers), max(numbers))
+    staging.db.execute(levels.SUMMED, (*files, batch))
+    folds, crowds = _crowds(staging, tag_values)
+    staging.db.execute(levels.name(len(staging.tag_keys), folds))
+    if staging.number_of(levels.WIDEST) >= levels.PER_LEVEL:
+        raise InputError(
+            "One billing period has more than 5 million combinations of dimensions.",
+            fix="Configure fewer tag keys (OPTIINFRA_TAG_KEYS).",
+        )
+    written = Written(staging, folds)
     # Days do not touch each other: what is added up at once stays small however large a partition is.
-    for number, days in enumerate(_spans(ask(levels.STAGED_DAYS, scope))):
-        more = number > 0
-        staging.db.execute(levels.finest(count, more=more), (*scope, *days))
-        if detail:
-            staging.db.execute(levels.roll("fine", "level_2", levels.dims_of(2, count), more=more), days)
-        staging.db.execute(levels.roll(tables[2], "level_1", levels.dims_of(1, count), more=more), days)
-    folders = [_write(staging, level, table, count) for level, table in sorted(tables.items())]
-    checks = conservation.check(ask, dict(ask(levels.PRICES, scope)))
-    totals: dict[int, list[object]] = {}
-    for part, *total in ask(levels.CONTROL, scope):
-        totals.setdefault(part, []).append(total)
+    for number, days in enumerate(_spans(ask(levels.STAGED_DAYS, files))):
+        staging.db.execute(levels.roll(3, more=number > 0), (*files, *days))
+        staging.db.execute(levels.roll(2), days)
+        staging.db.execute(levels.roll(1), days)
+        written.add(days)
+    staging.db.execute(levels.CREATE_FINE)
+    checks = conservation.check(ask, dict(ask(levels.PRICES)))
+    totals, invoices = _of_parts(ask(levels.CONTROL)), _of_parts(ask(levels.INVOICES))
     return {
         part: {
-            **_written(folders, part),
+            **written.of(part),
             "first_day": first.isoformat(),
             "last_day": last.isoformat(),
             "totals": totals[part],
-            "checks": [asdict(c) for c in checks.get(part, ())],
+            "invoices": invoices[part],
+            "checks": [asdict(c) for c in (*checks.get(part, ()), *crowds.get(part, ()))],
         }
         for part, first, last in ask(levels.DAYS)
     }
+
+
+def _of_parts(rows: list[tuple[Any, ...]]) -> dict[int, list[list[object]]]:
+    found: dict[int, list[list[object]]] = {}
+    for part, *row in rows:
+        found.setdefault(part, []).append(row)
+    return found
+
+
+def _crowds(staging: Staging, tag_values: int) -> tuple[frozenset[str], dict[int, list[Check]]]:
+    """Tag columns with more values than are kept, and what to say of them, by partition."""
+    count, ask = len(staging.tag_keys), _asking(staging)
+    if not count:
+        return frozenset(), {}
+    (found,) = ask(levels.tag_values(count))
+    folds = {
+        t: key for t, key, n in zip(levels.tag_columns(count), staging.tag_keys, found, strict=True) if n > tag_values
+    }
+    told: dict[int, list[Check]] = {}
+    for tag, key in folds.items():
+        staging.db.execute(levels.keep(tag), (tag_values,))
+        for part, values, kept in ask(levels.crowded(tag)):
+            told.setdefault(part, []).append(conservation.crowded(key, values, kept))
+    return frozenset(folds), told
 
 
 def _spans(days: list[tuple[Any, ...]]) -> Iterator[tuple[date, date]]:
@@ -73,45 +103,6 @@ def _spans(days: list[tuple[Any, ...]]) -> Iterator[tuple[date, date]]:
 
 def _asking(staging: Staging) -> Callable[..., list[tuple[Any, ...]]]:
     return lambda query, parameters=None: staging.db.execute(query, parameters).fetchall()
-
-
-def _write(staging: Staging, level: int, table: str, count: int) -> Path:
-    dims, every = levels.dims_of(level, count), levels.dims_of(3, count)
-    folder = staging.folder / f"level-{level}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    staging.db.execute(levels.number(level, table, dims))
-    if staging.number_of(levels.WIDEST) >= levels.PER_LEVEL:
-        raise InputError(
-            "One billing period has more than 5 million combinations of dimensions.",
-            fix="Configure fewer tag keys (OPTIINFRA_TAG_KEYS).",
-        )
-    staging.db.execute(levels.write_series(level, dims, every, str(folder / "series")))
-    staging.db.execute(levels.write_facts(level, table, dims, str(folder / "facts")))
-    return folder
-
-
-def _written(folders: list[Path], part: int) -> dict[str, object]:
-    """Paths and fingerprints of one partition's files, level 1 first. Level 1 says nothing that level 2 does not."""
-    series = [sorted((folder / "series" / f"part={part}").glob("*.csv")) for folder in folders]
-    facts = [sorted((folder / "facts" / f"part={part}").glob("*.csv")) for folder in folders]
-    marks = [_fingerprint([*s, *f]) if s else "" for s, f in zip(series, facts, strict=True)]
-    return {
-        "series": [str(path) for paths in series for path in paths],
-        "facts": [str(path) for paths in facts for path in paths],
-        "fingerprint": marks[1],
-        "detail_fingerprint": marks[2] if len(marks) > 2 else "",
-    }
-
-
-def _fingerprint(paths: list[Path]) -> str:
-    """Of the content: rows are sorted and numbered by what they say, whatever files and order they came in."""
-    mark = hashlib.blake2b(digest_size=24)
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                mark.update(chunk)
-    return mark.hexdigest()
 
 
 def main(asked: TextIO, told: TextIO) -> int:
@@ -143,7 +134,7 @@ def _serve(folder: Path, asked: TextIO, told: TextIO) -> None:
             _tell(told, event="left", number=number, problems=staging.problems(partition))
             _hear(asked)
     for batch, members in enumerate(staging.prepare(found, request["roll"])):
-        done = roll(staging, batch, [found[number] for number in members])
+        done = roll(staging, batch, [found[number] for number in members], request["tag_values"])
         for number in members:
             _tell(told, event="rolled", number=number, problems=staging.problems(found[number]), **done[number])
             # The parent has read the files when it asks for the next one.

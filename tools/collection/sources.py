@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools.model.errors import InputError
 from tools.settings import Settings
 
-_OTHERS = {"gs": "Google Cloud Storage", "az": "Azure Storage", "abfss": "Azure Storage", "https": "the web"}
+Fetch = Callable[[Settings, str, Path], tuple[Path, ...]]
+# Each cloud's room is loaded only when something of it is read.
+_ROOMS = {
+    "s3": "tools.providers.aws.exports",
+    "gs": "tools.providers.gcp.buckets",
+    "az": "tools.providers.azure.blobs",
+    "abfss": "tools.providers.azure.blobs",
+}
+_OTHERS = {"https": "the web", "http": "the web"}
 
 
 @contextmanager
 def local(paths: Sequence[str | Path], settings: Settings) -> Iterator[list[str]]:
-    """The same paths, with s3:// addresses replaced by folders that hold what is behind them.
+    """The same paths, with s3://, gs:// and az:// addresses replaced by folders that hold what is behind them.
 
     Raises InputError for other addresses and for an address behind which nothing lies.
     """
@@ -28,16 +37,16 @@ def local(paths: Sequence[str | Path], settings: Settings) -> Iterator[list[str]
 
 
 def _here(path: str, settings: Settings, folder: Path) -> str:
-    scheme, mark, _ = path.partition("://")
+    scheme, mark, rest = path.partition("://")
     if not mark:
         return path
-    if scheme.lower() != "s3":
+    room = _ROOMS.get(scheme.lower())
+    if room is None:
         raise InputError(
             f"{path} cannot be read: {_OTHERS.get(scheme.lower(), scheme)} is no source of cost files here.",
-            fix="Copy the export to a folder or an S3 bucket and give that.",
+            fix="Give a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://ACCOUNT/CONTAINER/PREFIX.",
         )
-    from tools.providers.aws.exports import fetch
-
+    fetch: Fetch = importlib.import_module(room).fetch
     folder.mkdir()
-    fetch(settings, path, folder)
+    fetch(settings, f"{scheme.lower()}{mark}{rest}", folder)
     return str(folder)

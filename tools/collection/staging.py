@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from tools.collection import levels
 from tools.collection.problems import LISTED, Notes
-from tools.model.errors import InputError
+from tools.model.errors import InputError, OptiInfraError
 from tools.providers.focus import columns, files, reading, tags
 from tools.providers.focus.files import FocusFile
-from tools.providers.focus.reading import STAGE
+from tools.providers.focus.reading import FIGURES_TABLE, STAGE, TEXTS_TABLE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY = "130MB"
+MEMORY = "125MB"
 _TAG_BATCH = 10_000
 _MOST_BROKEN = 50
-# Small files of one layout are read by one statement: planning it takes longer than reading them. Large parquet files
-# are read in pieces, so that what is added up fits into memory; of a large csv file rows are not added up.
-_ROWS = 125_000
+# Small files of one layout are read by one statement: planning it takes longer than reading them. Large ones are read
+# in pieces, so that what is added up fits into memory.
+_ROWS = 250_000
 _ROW_BYTES = 500
 _PACKED = 10
 # Files of one billing period that share fewer rows than this are pieces of one export with some equal rows.
@@ -69,27 +69,28 @@ class Staging:
             "enable_progress_bar = false",
             "autoinstall_known_extensions = false",
             "partitioned_write_flush_threshold = 100000",
+            f"block_allocator_memory = '{MEMORY}'",
         ):
             self.db.execute(f"SET {setting}")
-        for statement in (*reading.MACROS, reading.CREATE_STAGE, *levels.MACROS, levels.CREATE_PART):
+        for statement in (*reading.MACROS, *reading.CREATE, levels.CREATE_PART):
             self.db.execute(statement)
 
     def stage(self, files: Sequence[FocusFile]) -> Iterator[FocusFile]:
         """Read files whole, each after it was given out; raise InputError when one cannot be read."""
-        groups = list(self._groups(files))
-        # In one transaction: rows of small ones would be copied once more at the end of each.
-        self.db.execute("BEGIN")
-        for group in groups:
+        for group in list(self._groups(files)):
             yield group.files[0]
             try:
                 self._read(group)
             except self._errors as error:
-                self.db.execute("ROLLBACK")
                 # Which of them it is shows when each is read alone.
                 for number, file in zip(group.numbers, group.files, strict=True):
                     self._alone(replace(group, numbers=(number,), files=(file,)))
                 raise _sentence(group.files[0], str(error)) from error
-        self.db.execute("COMMIT")
+        if self.db.execute(reading.MET).fetchone() is not None:
+            raise OptiInfraError(
+                "Two combinations of texts in these files cannot be told apart, so nothing was stored.",
+                fix="Read the files in two halves.",
+            )
 
     def _alone(self, group: _Group) -> None:
         try:
@@ -122,7 +123,9 @@ class Staging:
         except self._errors as error:
             raise _sentence(file, str(error)) from error
         layout = columns.recognise(file.name, names)
-        _check_types(file, layout, types)
+        columns.check_types(file.name, layout, types)
+        if file.kind == "parquet" and not rows:
+            raise files.no_rows(file)
         self.versions[number] = layout.version
         self.notes.file(file.name, layout)
         return _Group((number,), (file,), layout, tuple(types), rows)
@@ -143,44 +146,53 @@ class Staging:
         return file.size * (_PACKED if file.kind == "csv.gz" else 1) // _ROW_BYTES
 
     def _read(self, group: _Group) -> None:
-        kind = group.files[0].kind
+        kind, types = group.files[0].kind, list(group.types)
         paths = [str(self._alias(number)) for number in group.numbers]
-        for piece in self._pieces(group):
-            statement = reading.insert(
-                kind,
-                paths,
-                group.layout,
-                list(group.types),
-                self.provider,
-                piece,
-                add_up=piece is not None or group.rows <= _ROWS,
-            )
-            self.db.execute(statement)
         if kind != "parquet":
+            # Taking lines apart costs more than all that follows: it is done once.
+            rows = reading.typed(kind, paths, group.layout, types)
+            self.db.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {rows}")
+        for piece in self._pieces(group):
+            if kind == "parquet":
+                rows = reading.typed(kind, paths, group.layout, types, piece)
+            else:
+                rows = f"FROM lines WHERE row > {piece[0]} AND row <= {piece[1]}" if piece else "FROM lines"
+            self.db.execute(reading.insert_texts(rows, group.layout, types, self.provider, parquet=kind == "parquet"))
+            self.db.execute(reading.insert_figures(rows, group.layout, types))
+        if kind != "parquet":
+            self.db.execute("DROP TABLE lines")
             self._check_lines(group)
         if len(group.files) > 1:
             # Rows of several csv files read together are counted on from file to file.
             span = [group.numbers[0], group.numbers[-1]]
-            query = f"SELECT file, min(row) FROM {STAGE} WHERE file BETWEEN ? AND ? GROUP BY file"
+            query = f"SELECT file, min(row) FROM {FIGURES_TABLE} WHERE file BETWEEN ? AND ? GROUP BY file"
             self._first_rows.update(self.db.execute(query, span).fetchall())
         self._check_rows(group)
 
-    def _pieces(self, group: _Group) -> list[tuple[int, int] | None]:
-        """The parts of a large parquet file, by its own row groups: of others nothing is decoded."""
-        if group.files[0].kind != "parquet" or group.rows <= _ROWS:
-            return [None]
-        sizes = self.db.execute(
+    def _pieces(self, group: _Group) -> Iterator[tuple[int, int] | None]:
+        """The parts of a large group: of parquet by its own row groups, as nothing is decoded of others."""
+        if group.files[0].kind == "parquet":
+            sizes = self._row_groups(group) if group.rows > _ROWS else []
+        else:
+            rows = self.number_of("SELECT count(*) FROM lines")
+            sizes = [min(_ROWS, rows - done) for done in range(0, rows, _ROWS)] if rows > _ROWS else []
+        if not sizes:
+            yield None
+            return
+        first = last = 0
+        for size in sizes:
+            if last > first and last + size - first > _ROWS:
+                yield first, last
+                first = last
+            last += size
+        yield first, last
+
+    def _row_groups(self, group: _Group) -> list[int]:
+        found = self.db.execute(
             f"SELECT row_group_num_rows FROM parquet_metadata('{self._alias(group.numbers[0])}') WHERE column_id = 0 "
             "ORDER BY row_group_id"
         ).fetchall()
-        pieces: list[tuple[int, int] | None] = []
-        first = last = 0
-        for (size,) in sizes:
-            if last > first and last + size - first > _ROWS:
-                pieces.append((first, last))
-                first = last
-            last += size
-        return [*pieces, (first, last)]
+        return [int(size) for (size,) in found]
 
     def _check_lines(self, group: _Group) -> None:
         """Lines that DuckDB could not take apart: those of other encodings are counted, others make the file unusable."""
@@ -197,14 +209,20 @@ class Staging:
                     f"Line {lines[0][1]} of {by_path[path].name} has a quote that is never closed, or is longer than 2 MB.",
                     fix="Export the file again.",
                 )
-            self.notes.unreadable(by_path[path].name, sorted({int(line) - 1 for _, line, _ in lines}))
+            unreadable = sorted({int(line) - 1 for _, line, _ in lines})
+            staged = self.number_of(
+                f"SELECT coalesce(sum(n), 0) FROM {FIGURES_TABLE} WHERE file = ?", [int(path.rpartition("-")[2])]
+            )
+            if len(unreadable) > staged:
+                raise files.not_utf8(by_path[path])
+            self.notes.unreadable(by_path[path].name, unreadable)
 
     def _check_rows(self, group: _Group) -> None:
         span = [group.numbers[0], group.numbers[-1]]
-        opened = self.db.execute(reading.OPEN_QUOTE, span).fetchone()
+        (opened,) = self.db.execute(reading.OPEN_QUOTE, span).fetchone() or (None,)
         if opened is not None:
             raise InputError(
-                f"{self.files[opened[0]].name} has a quote that is never closed.", fix="Export the file again."
+                f"{self.files[opened].name} has a quote that is never closed.", fix="Export the file again."
             )
         guessed = self.db.execute(reading.AMBIGUOUS, span).fetchone()
         if guessed is not None:
@@ -244,10 +262,12 @@ class Staging:
             f"SELECT provider, sum(n) FROM {STAGE} WHERE provider <> ? AND provider <> '' GROUP BY 1 ORDER BY 1",
             [self.provider],
         ).fetchall()
-        self.db.execute(f"DELETE FROM {STAGE} WHERE provider <> ? AND provider <> ''", [self.provider])
+        of_others = f"FROM {TEXTS_TABLE} WHERE provider <> ? AND provider <> ''"
+        self.db.execute(f"DELETE FROM {FIGURES_TABLE} WHERE key IN (SELECT key {of_others})", [self.provider])
+        self.db.execute(f"DELETE {of_others}", [self.provider])
         for name, rows in others:
             self.notes.left_out(str(name), int(rows))
-        if not self.number_of(f"SELECT count(*) FROM {STAGE}"):
+        if not self.number_of(f"SELECT count(*) FROM {TEXTS_TABLE}"):
             known = ", ".join(str(name) for name, _ in others)
             raise InputError(f"There are no rows of {self.provider}; the files hold {known}.", fix="Check --provider.")
 
@@ -260,7 +280,7 @@ class Staging:
         path = self.folder / "tags.csv"
         with path.open("w", newline="", encoding="utf-8") as out:
             writer = csv.writer(out)
-            cursor = self.db.execute(f"SELECT DISTINCT tags FROM {STAGE} WHERE tags <> ''")
+            cursor = self.db.execute(f"SELECT DISTINCT tags FROM {TEXTS_TABLE} WHERE tags <> ''")
             while batch := cursor.fetchmany(_TAG_BATCH):
                 for (text,) in batch:
                     pairs = tags.read(text)
@@ -273,18 +293,18 @@ class Staging:
 
         Each with its good and rejected rows, how many problems it has, and the numbers of its files.
         """
-        broken = f"SELECT provider, billing_account_id, billing_period FROM {STAGE} GROUP BY ALL HAVING bool_and(bad IS NOT NULL)"
+        self.db.execute(_COUNTED)
+        broken = f"SELECT provider, billing_account_id, billing_period {_COUNTS} GROUP BY ALL HAVING sum(good) = 0"
         if self.number_of(f"SELECT count(*) FROM ({broken})") > _MOST_BROKEN:
             # A column of damaged ids would make a partition of each row.
             self.db.execute(
-                f"UPDATE {STAGE} SET provider = NULL, billing_account_id = NULL, billing_period = NULL "
+                f"UPDATE {TEXTS_TABLE} SET provider = NULL, billing_account_id = NULL, billing_period = NULL "
                 f"WHERE (provider, billing_account_id, coalesce(billing_period, DATE '1900-01-01')) IN "
                 f"(SELECT provider, billing_account_id, coalesce(billing_period, DATE '1900-01-01') FROM ({broken}))"
             )
         found = self.db.execute(
-            "SELECT provider, billing_account_id, billing_period, coalesce(sum(n) FILTER (bad IS NULL), 0), "
-            "coalesce(sum(n) FILTER (bad IS NOT NULL), 0), count(*), list(DISTINCT file ORDER BY file) "
-            f"FROM {STAGE} GROUP BY ALL ORDER BY 1, 2, 3"
+            "SELECT provider, billing_account_id, billing_period, sum(good), sum(rejected), sum(staged), "
+            f"list(DISTINCT file ORDER BY file) {_COUNTS} GROUP BY ALL ORDER BY 1, 2, 3"
         ).fetchall()
         return [
             {
@@ -294,7 +314,7 @@ class Staging:
                 "rows": int(good),
                 "rejected": int(bad),
                 "problems": int(bad),
-                "staged": groups,
+                "staged": int(groups),
                 "files": numbers,
                 "versions": sorted({self.versions[n] for n in numbers}),
             }
@@ -348,6 +368,15 @@ class Staging:
         return int(row[0]) if row else 0
 
 
+# How many rows of each combination of texts are good and how many are not, and how many rows of figures those are.
+_COUNTED = (
+    f"CREATE OR REPLACE TEMP TABLE counted AS SELECT t.key, sum(n) FILTER (f.bad IS NULL AND t.bad IS NULL) AS good, "
+    f"sum(n) AS n, count(*) AS staged FROM {FIGURES_TABLE} f JOIN {TEXTS_TABLE} t ON t.key = f.key GROUP BY t.key"
+)
+_COUNTS = (
+    "FROM (SELECT t.*, coalesce(good, 0) AS good, n - coalesce(good, 0) AS rejected, staged "
+    f"FROM counted c JOIN {TEXTS_TABLE} t ON t.key = c.key)"
+)
 _WHOSE = (
     "provider IS NOT DISTINCT FROM ? AND billing_account_id IS NOT DISTINCT FROM ? "
     "AND billing_period IS NOT DISTINCT FROM ?"
@@ -371,21 +400,14 @@ def _joined(groups: Sequence[_Group]) -> _Group:
     return replace(groups[0], numbers=numbers, files=files_of, rows=sum(g.rows for g in groups))
 
 
-def _check_types(file: FocusFile, layout: columns.Layout, types: list[str]) -> None:
-    for thing, column in (("billing_account_id", "BillingAccountId"), ("sub_account_id", "SubAccountId")):
-        if any(types[p] in {"DOUBLE", "FLOAT"} for p in layout.positions.get(thing, ())):
-            raise InputError(
-                f"{column} of {file.name} is stored as floating-point numbers, which damages account ids.",
-                fix="Export it again with ids as text.",
-            )
-
-
 def _sentence(file: FocusFile, detail: str) -> InputError:
-    first = detail.strip().splitlines()[0][:200]
+    """What is wrong with a file, from what DuckDB says of it: its own words name things that nobody gave."""
     if "memory" in detail.lower() and "out of" in detail.lower():
-        return InputError(f"{file.name} needs more memory than the roll-up may use ({first}).", fix="Split the file.")
+        return InputError(f"{file.name} needs more memory than the roll-up may use.", fix="Split the file.")
     if file.kind == "csv.gz" and "gzip" in detail.lower():
         return files.broken_gzip(file)
+    if file.kind == "parquet" and "encrypted" in detail.lower():
+        return InputError(f"{file.name} is an encrypted parquet file.", fix="Export it again without encryption.")
     if file.kind == "parquet":
         return InputError(f"{file.name} is a damaged or cut-off parquet file.", fix="Copy or export it again.")
-    return InputError(f"{file.name} cannot be read as csv ({first}).", fix="Export it again as UTF-8 csv.")
+    return InputError(f"{file.name} cannot be read as csv.", fix="Export it again as UTF-8 csv.")

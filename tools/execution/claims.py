@@ -12,7 +12,7 @@ from tools.execution.limits import Limits
 from tools.model.access import Permission
 from tools.model.errors import ConflictError
 from tools.model.rollout import Intent, Rollout, State
-from tools.store import people, rollouts, stops
+from tools.store import people, rollout_approvals, rollout_intents, rollouts, stops
 
 
 class LostError(ConflictError):
@@ -38,7 +38,7 @@ def claim(
         forbidden = _forbidden(tx, rollout, intent, now, limits)
         if forbidden is not None:
             return forbidden
-    if not rollouts.claim_intent(tx, rollout.tenant, intent, epoch, now=now):
+    if not rollout_intents.claim(tx, rollout.tenant, intent, epoch, now=now):
         raise LostError("Another worker sends this effect.")
     return None
 
@@ -49,7 +49,7 @@ def missing_approval(tx: Connection, rollout: Rollout, *, lock: bool = False) ->
     They count for exactly this step, plan and gate, from people who may approve at this moment.
     """
     valid = set()
-    for approval in rollouts.approvals(tx, rollout.tenant, rollout.id, gate=rollout.gate):
+    for approval in rollout_approvals.listing(tx, rollout.tenant, rollout.id, gate=rollout.gate):
         exact = approval.stage == rollout.stage and approval.plan_hash == rollout.plan.hash
         who = people.by_email(tx, rollout.tenant, approval.actor, lock=lock)
         if exact and who is not None and who.id != rollout.proposed_by and who.may(Permission.ROLLOUTS_APPROVE):

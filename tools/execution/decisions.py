@@ -14,13 +14,16 @@ from tools.model.rollout import Intent, IntentStatus, Rollout, State, Verdict
 from tools.providers.base import Observation
 
 FORWARD, BACK = "forward", "back"
+# States in which an effect may be on its way: what was written down of effects is needed to decide.
+WITH_EFFECTS = frozenset({State.EXECUTING, State.ROLLING_BACK, State.NEEDS_HUMAN})
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What one look found. `observation` is None when the cloud could not be seen (`problem` says why).
 
-    `judgement` is None where health is not watched. `intents` are those of the rollout, oldest first.
+    `judgement` is None where health is not watched. `intents` are those of the rollout, oldest first,
+    in a state in which an effect may be on its way.
     """
 
     now: datetime
@@ -161,8 +164,11 @@ def target(rollout: Rollout) -> dict[str, object]:
 
 
 def same(one: dict[str, object], other: dict[str, object]) -> bool:
-    """Equal as JSON, so that a tuple and a list are no difference."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    """Equal as JSON, so that a tuple and a list are no difference - but 1 and true are one."""
+    return repr(one) == repr(other) or _as_json(one) == _as_json(other)
+
+
+_as_json = json.JSONEncoder(sort_keys=True).encode
 
 
 def _proposed(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
@@ -244,7 +250,7 @@ def _rolling_back(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None
 
 def _guarding(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
     if sight.observation is None or rollout.bake_since is None:
-        if _over(rollout.bake_since, limits.rollback_guard + limits.stage_timeout, sight.now):
+        if _over(rollout.state_since, limits.rollback_guard + limits.stage_timeout, sight.now):
             return Move(State.NEEDS_HUMAN, f"it cannot be seen whether the rollback holds: {sight.problem}")
         return None
     if not restored(rollout, sight.observation):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from tools.execution import claims, preflight, record
-from tools.execution.decisions import Move, Sight, moved, next_move
+from tools.execution.decisions import WITH_EFFECTS, Move, Sight, moved, next_move
 from tools.execution.limits import Limits as Limits
 from tools.execution.looking import Eyes, kept
 from tools.execution.sending import Sender
-from tools.model.rollout import TERMINAL, HealthVerdict, Plan, Rollout, State
+from tools.model.rollout import TERMINAL, HealthVerdict, Intent, Plan, Rollout, State
 from tools.providers.base import Change, HealthSource
-from tools.store import leases, rollouts, stops
+from tools.store import leases, rollout_history, rollout_intents, rollouts, stops
 from tools.store.database import Database
 from tools.telemetry.logs import get_logger
 
@@ -63,17 +63,14 @@ class Engine:
             return None
         rollout, epoch = taken
         self._point(rollout, "taken")
-        changed: Rollout | None = None
         try:
-            changed = self._moves(rollout, epoch)
+            return self._moves(rollout, epoch)
         except claims.LostError:
             pass  # whoever has it now goes on
         except _UNWORKABLE as error:
             self._unworkable(rollout, epoch, error)
-        # Not in a finally: when the database went away, or this process is ending, the lease runs out by itself.
-        with self.database.begin() as tx:
-            leases.release(tx, self.tenant, rollout_id, epoch, now=self.now())
-        return changed
+        self._release(rollout_id, epoch)
+        return None
 
     def _moves(self, rollout: Rollout, epoch: int) -> Rollout | None:
         changed: Rollout | None = None
@@ -81,22 +78,33 @@ class Engine:
             after, news = self._once(rollout, epoch)
             changed = after if news else changed
             if after.version == rollout.version or after.state in TERMINAL:
-                break
+                return changed  # the lease was given back with what was seen
             rollout = after
+        self._release(rollout.id, epoch)
         return changed
+
+    def _release(self, rollout_id: str, epoch: int) -> None:
+        # Never in a finally: when the database went away, or this process is ending, the lease runs out by itself.
+        with self.database.begin() as tx:
+            leases.release(tx, self.tenant, rollout_id, epoch, now=self.now())
 
     def _once(self, rollout: Rollout, epoch: int) -> tuple[Rollout, bool]:
         """One look and what follows from it: (the rollout then, whether there is something to tell)."""
         eyes = Eyes(self.now, self.change, self.health, self.limits)
-        with self.database.read() as tx:
-            intents = rollouts.intents(tx, self.tenant, rollout.id)
-        rollout, sight = eyes.with_baseline(rollout, eyes.look(rollout, intents))
+        read = rollout
+        rollout, sight = eyes.with_baseline(rollout, eyes.look(rollout, self._intents(rollout)))
         self._point(rollout, "looked")
         sender = Sender(self.database, self.now, eyes, self.limits, self._point)
         outcome = sender.work(rollout, epoch, sight)
-        seen = kept(rollout, outcome.sight, outcome.failed)
+        seen = kept(rollout, outcome.sight, outcome.failed, self.limits)
         move = outcome.move or self._decide(seen, outcome.sight)
-        return self._write(rollout, seen, move, outcome.sight, epoch)
+        return self._write(read, seen, move, outcome.sight, epoch)
+
+    def _intents(self, rollout: Rollout) -> tuple[Intent, ...]:
+        if rollout.state not in WITH_EFFECTS:
+            return ()
+        with self.database.read() as tx:
+            return rollout_intents.listing(tx, self.tenant, rollout.id)
 
     def _decide(self, rollout: Rollout, sight: Sight) -> Move | None:
         if rollout.state is not State.PREFLIGHT:
@@ -110,16 +118,18 @@ class Engine:
         self, before: Rollout, seen: Rollout, move: Move | None, sight: Sight, epoch: int
     ) -> tuple[Rollout, bool]:
         now = self.now()
-        after = moved(seen, move, now, self.limits) if move else replace(seen, updated_at=now)
+        after = moved(seen, move, now, self.limits) if move else seen
         with self.database.begin() as tx:
             news = (before.observed, before.progress) != (after.observed, after.progress)
             if before.touched and sight.judgement is not None:
                 said = sight.judgement
                 look = HealthVerdict(before.id, before.stage, now, said.verdict, said.why, said.numbers)
-                news |= rollouts.keep_verdict(tx, self.tenant, look)
+                news |= rollout_history.keep_verdict(tx, self.tenant, look)
             if move is not None:
                 self._move(tx, before, after, epoch, now)
-            elif not rollouts.note(tx, after, epoch, next_look_at=self._next_look(after, now)):
+            elif not rollouts.note(
+                tx, seen, epoch, now=now, next_look_at=self._next_look(seen, now), news=seen is not before
+            ):
                 raise claims.LostError("Somebody moved the rollout.")
             elif news:
                 record.refresh(tx, after, now)
@@ -131,19 +141,20 @@ class Engine:
             tx,
             before,
             after,
-            rollouts.fenced(epoch),
             actor=record.EXECUTOR,
             actor_name="OptiInfra",
             action=f"rollout.{after.state.lower()}",
             what=after.reason,
             now=now,
+            epoch=epoch,
         )
         if not stands:
             raise claims.LostError("Somebody moved the rollout.")
 
     def _next_look(self, rollout: Rollout, now: datetime) -> datetime:
         if not rollout.failures:
-            return now
+            # Half a poll: whoever is woken for another rollout leaves this one alone, the next poll finds it due.
+            return now if rollout.state in WITH_EFFECTS else now + self.limits.poll / 2
         return now + min(self.limits.poll * (1 << min(rollout.failures, 10)), self.limits.longest_backoff)
 
     def _unworkable(self, rollout: Rollout, epoch: int, error: Exception) -> None:
@@ -159,7 +170,7 @@ class Engine:
         words = f"this rollout could not be worked on ({type(error).__name__}: {error}); it is tried again"
         with self.database.begin() as tx:
             rollouts.put_off(tx, self.tenant, rollout.id, now + self.limits.longest_backoff)
-            lines = rollouts.history(tx, self.tenant, rollout.id)
+            lines = rollout_history.events(tx, self.tenant, rollout.id)
             if not lines or lines[-1].what != words:
                 record.tell(tx, rollout, "OptiInfra", words, now)
 

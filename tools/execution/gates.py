@@ -27,7 +27,7 @@ from tools.model.rollout import (
     State,
     Verdict,
 )
-from tools.store import audit, rollouts, stops
+from tools.store import audit, rollout_approvals, rollout_history, rollout_intents, rollouts, stops
 from tools.store.database import Database
 
 T = TypeVar("T")
@@ -122,10 +122,10 @@ class Gates:
             if rollout.state is not State.NEEDS_HUMAN or rollout.held_from is not State.EXECUTING:
                 raise _wrong_state(rollout, "resolved", "Nothing about it is unknown.")
             _same_version(tx, rollout, card)
-            for intent in rollouts.intents(tx, self.tenant, rollout.id):
+            for intent in rollout_intents.listing(tx, self.tenant, rollout.id):
                 if intent.status is IntentStatus.SENDING:
                     status = IntentStatus.SENDING if happened else IntentStatus.PENDING
-                    rollouts.update_intent(
+                    rollout_intents.note(
                         tx, self.tenant, intent, status=status, now=now, accepted=happened, detail=f"{who.id}: {reason}"
                     )
             words = f"{who.name}: the effect {'happened' if happened else 'did not happen'}"
@@ -211,7 +211,7 @@ class Gates:
                     fix="Approve it when one of them has ended.",
                 )
             return
-        looks = rollouts.verdicts(tx, self.tenant, rollout.id)
+        looks = rollout_history.verdicts(tx, self.tenant, rollout.id)
         if not looks or looks[-1].verdict is not Verdict.HEALTHY:
             why = looks[-1].why if looks else "health was not read"
             raise RefusedError(
@@ -219,11 +219,11 @@ class Gates:
             )
 
     def _approved(self, tx: Connection, rollout: Rollout, who: Principal, reason: str, now: datetime) -> Rollout:
-        given = rollouts.approvals(tx, self.tenant, rollout.id, gate=rollout.gate)
+        given = rollout_approvals.listing(tx, self.tenant, rollout.id, gate=rollout.gate)
         approval = Approval(
             rollout.id, rollout.stage, rollout.plan.hash, who.id, who.name, now, rollout.version, reason
         )
-        if any(a.actor == who.id for a in given) or not rollouts.add_approval(tx, rollout, approval):
+        if any(a.actor == who.id for a in given) or not rollout_approvals.add(tx, rollout, approval):
             raise RefusedError(
                 "same_person", "You approved this step already; it needs a second, different person.", fix="Ask one."
             )
@@ -245,18 +245,17 @@ class Gates:
     def _write(
         self, tx: Connection, before: Rollout, after: Rollout, who: Principal, action: str, now: datetime, reason: str
     ) -> Rollout:
-        conditions = (rollouts.not_expired(now),) if action == "rollout.approve" else ()
         stands = record.write(
             tx,
             before,
             after,
-            *conditions,
             actor=who.id,
             actor_name=who.name,
             action=action,
             what=after.reason,
             now=now,
             detail={"note": reason} if reason else None,
+            unexpired_at=now if action == "rollout.approve" else None,
         )
         if not stands:
             raise RefusedError(
@@ -319,7 +318,7 @@ def _in_time(rollout: Rollout, now: datetime) -> None:
 def _same_version(tx: Connection, rollout: Rollout, card: Seen) -> None:
     if card.version == rollout.version:
         return
-    for approval in rollouts.approvals(tx, rollout.tenant, rollout.id):
+    for approval in rollout_approvals.listing(tx, rollout.tenant, rollout.id):
         if approval.version == card.version:
             raise RefusedError(
                 "decided",
@@ -327,7 +326,7 @@ def _same_version(tx: Connection, rollout: Rollout, card: Seen) -> None:
                 fix=_LOOK,
                 changed="Your click changed nothing.",
             )
-    last = rollouts.history(tx, rollout.tenant, rollout.id)[-1]
+    last = rollout_history.events(tx, rollout.tenant, rollout.id)[-1]
     raise RefusedError(
         "stale",
         f"The card is out of date. At {last.at:%H:%M:%S} UTC this happened: {last.what} ({last.actor}).",

@@ -19,8 +19,12 @@ CHANGED, UNCHANGED = "spot", "on_demand"
 _WORSE = (1.6, 2.0, 3.0, 5.0, 10.0)
 _AS_GOOD = (0.5, 0.8, 1.0, 1.25)
 _BELOW = (0.02, 0.1, 0.25, 0.5)
+_LIKELY = math.log(3)
+_NO_MORE = 1.05
 # Without a control group the service is compared with its own past, whose level moves by itself.
 _WEAK_TOLERABLE = 2.0
+# So few failures say nothing about a rate.
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,14 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`blind` says that nothing was seen at all, which is worse than seeing too little."""
+    """`blind` says that nothing was seen at all, which is worse than seeing too little; `plain`, that what was seen
+    is far beyond every limit, whatever a service's noise."""
 
     verdict: Verdict
     why: str
     numbers: dict[str, object] = field(default_factory=dict)
     blind: bool = False
+    plain: bool = False
 
 
 def counts(reading: HealthReading) -> dict[str, Count]:
@@ -67,10 +73,10 @@ def judge(stage: HealthReading, recent: HealthReading, baseline: Count, policy: 
         return Judgement(Verdict.INCONCLUSIVE, "no health data: nothing is known, so nothing moves", numbers, True)
     alarm = _hard_guard(now, baseline, policy)
     if alarm:
-        return Judgement(Verdict.REGRESSED, alarm, numbers)
+        return Judgement(Verdict.REGRESSED, alarm, numbers, plain=True)
     if CHANGED in whole and UNCHANGED in whole:
-        return _against_control(whole[CHANGED], whole[UNCHANGED], numbers, policy)
-    return _against_past(sum(whole.values(), Count()), baseline, numbers, policy)
+        return against_control(whole[CHANGED], whole[UNCHANGED], numbers, policy)
+    return against_past(sum(whole.values(), Count()), baseline, numbers, policy)
 
 
 def _hard_guard(now: dict[str, Count], baseline: Count, policy: JudgePolicy) -> str:
@@ -84,7 +90,8 @@ def _hard_guard(now: dict[str, Count], baseline: Count, policy: JudgePolicy) -> 
     return ""
 
 
-def _against_control(changed: Count, control: Count, numbers: dict[str, object], policy: JudgePolicy) -> Judgement:
+def against_control(changed: Count, control: Count, numbers: dict[str, object], policy: JudgePolicy) -> Judgement:
+    """Judge changed units by unchanged ones of the same time."""
     if worse(changed, control, policy.tolerable, policy):
         why = f"spot instances fail {_percent(changed.rate)} of requests, on-demand ones {_percent(control.rate)}"
         return Judgement(Verdict.REGRESSED, why, numbers)
@@ -93,10 +100,11 @@ def _against_control(changed: Count, control: Count, numbers: dict[str, object],
     if no_worse(changed, control, policy):
         why = f"spot instances fail {_percent(changed.rate)}, on-demand ones {_percent(control.rate)}"
         return Judgement(Verdict.HEALTHY, why, numbers)
-    return _by_limit(changed, control.rate, numbers, policy, "spot instances fail")
+    return _by_limit(changed, control, numbers, policy, "spot instances fail")
 
 
-def _against_past(seen: Count, baseline: Count, numbers: dict[str, object], policy: JudgePolicy) -> Judgement:
+def against_past(seen: Count, baseline: Count, numbers: dict[str, object], policy: JudgePolicy) -> Judgement:
+    """Judge the whole service by what it was before."""
     over = seen.rate >= policy.max_error_rate and baseline.requests > 0
     if over and worse(seen, baseline, _WEAK_TOLERABLE, policy):
         why = f"the service fails {_percent(seen.rate)} of requests, {_percent(baseline.rate)} before the rollout"
@@ -106,12 +114,17 @@ def _against_past(seen: Count, baseline: Count, numbers: dict[str, object], poli
     past = "compared with the time before the rollout (weaker evidence): "
     if baseline.requests > 0 and no_worse(seen, baseline, policy):
         return Judgement(Verdict.HEALTHY, f"{past}{_percent(seen.rate)}, was {_percent(baseline.rate)}", numbers)
-    return _by_limit(seen, baseline.rate, numbers, policy, f"{past}the service fails")
+    return _by_limit(seen, baseline, numbers, policy, f"{past}the service fails")
 
 
-def _by_limit(seen: Count, reference: float, numbers: dict[str, object], policy: JudgePolicy, who: str) -> Judgement:
-    # Rates so small that no ratio can be had are judged against the limit, unless they look worse than before.
-    alike = seen.errors < 5 or (reference > 0 and seen.rate <= 1.5 * reference)
+def _by_limit(seen: Count, reference: Count, numbers: dict[str, object], policy: JudgePolicy, who: str) -> Judgement:
+    # Rates so small that no ratio is certain are judged against the limit, if they look more like before than severe.
+    alike = seen.errors <= _FEW
+    if reference.requests > 0 and not alike:
+        alike = (
+            seen.rate <= _NO_MORE * reference.rate
+            or _evidence(seen, reference, policy.severe, _AS_GOOD, policy) > _LIKELY
+        )
     if alike and below_limit(seen, policy):
         return Judgement(Verdict.HEALTHY, f"{who} {_percent(seen.rate)} of requests, surely below the limit", numbers)
     why = f"not clear yet: {seen.errors:.0f} errors in {seen.requests:.0f} requests"

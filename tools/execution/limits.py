@@ -55,6 +55,8 @@ class Limits:
     most_rewrites: int = 3
     recent: timedelta = timedelta(minutes=2)
     longest_window: timedelta = timedelta(hours=1)
+    history_windows: int = 24
+    least_windows: int = 12
     judge: JudgePolicy = field(default_factory=JudgePolicy)
 
     @classmethod

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from tools.execution import health
+from tools.execution import calibration, health
 from tools.execution.decisions import Sight
 from tools.execution.judge import Judgement
 from tools.execution.limits import Limits
@@ -15,6 +16,7 @@ from tools.model.errors import OptiInfraError, ProviderError
 from tools.model.rollout import Intent, Plan, Rollout, State, Verdict
 from tools.providers.base import Change, HealthSource, Observation
 
+_SHARE = Decimal("0.0001")
 _UNSEEN = frozenset({State.PROPOSED, State.APPROVED})
 _UNJUDGED = _UNSEEN | {State.ROLLING_BACK, State.GUARDING}
 
@@ -41,21 +43,25 @@ class Eyes:
             return None, error.what
 
     def with_baseline(self, rollout: Rollout, sight: Sight) -> tuple[Rollout, Sight]:
-        """Before the first effect: how the service and the resource were, kept to compare with."""
-        if rollout.state is not State.PREFLIGHT or rollout.touched:
+        """Before the first effect: how the service and the resource were, measured once and kept to compare with."""
+        seen = sight.observation
+        if rollout.state is not State.PREFLIGHT or rollout.touched or seen is None or not seen.settled:
             return rollout, sight
+        if rollout.baseline.get("of") == rollout.version:
+            return rollout, replace(sight, judgement=Judgement(Verdict.HEALTHY, "before"))
         if self.health is None:
             return rollout, replace(sight, judgement=_blind("no metrics source is configured"))
         try:
-            count = health.before(self.health, rollout.plan.service, self.limits, sight.now)
+            count, noise = health.before(self.health, rollout.plan.service, self.limits, self.now)
         except ProviderError as error:
             return rollout, replace(sight, judgement=_blind(f"health could not be read: {error.what}"))
-        changed = sight.observation.changed if sight.observation else 0
         baseline: dict[str, object] = {
             "requests": str(round(count.requests, 6)),
             "errors": str(round(count.errors, 6)),
             "at": sight.now.isoformat(),
-            "changed": changed,
+            "of": rollout.version,
+            "changed": seen.changed,
+            "calibration": calibration.kept(noise),
         }
         return replace(rollout, baseline=baseline), replace(sight, judgement=Judgement(Verdict.HEALTHY, "before"))
 
@@ -65,23 +71,26 @@ class Eyes:
         return health.look(self.health, rollout, self.limits, self.now())
 
 
-def kept(rollout: Rollout, sight: Sight, failed: bool) -> Rollout:
-    """The rollout with what was seen, and since when something could not be seen."""
+def kept(rollout: Rollout, sight: Sight, failed: bool, limits: Limits) -> Rollout:
+    """The rollout with what was seen, and since when something could not be seen; itself when that is nothing new."""
     blind = sight.judgement is not None and sight.judgement.blind
     unseen = sight.observation is None and rollout.state not in _UNSEEN
-    after = replace(
-        rollout,
-        blind_since=(rollout.blind_since or sight.now) if blind else None,
-        unseen_since=(rollout.unseen_since or sight.now) if unseen else None,
-        failures=rollout.failures + 1 if unseen or failed else 0,
-    )
-    if sight.observation is None:
-        return after
-    total = sight.observation.total
-    share = Decimal(sight.observation.changed) / total if total else Decimal(0)
-    return replace(
-        after, observed=dict(sight.observation.counts), progress=share.quantize(Decimal("0.0001")).normalize() + 0
-    )
+    found: dict[str, Any] = {
+        "blind_since": (rollout.blind_since or sight.now) if blind else None,
+        "unseen_since": (rollout.unseen_since or sight.now) if unseen else None,
+        "failures": rollout.failures + 1 if unseen or failed else 0,
+    }
+    if sight.observation is not None:
+        total = sight.observation.total
+        share = Decimal(sight.observation.changed) / total if total else Decimal(0)
+        found["observed"] = dict(sight.observation.counts)
+        found["progress"] = share.quantize(_SHARE).normalize() + 0
+    if rollout.state is State.GUARDING and (unseen or sight.now - rollout.updated_at > limits.rollback_guard):
+        # A guard counts while it is watched: one look after a long silence may show the past.
+        found["bake_since"] = sight.now
+    if all(getattr(rollout, name) == value for name, value in found.items()):
+        return rollout
+    return replace(rollout, **found)
 
 
 def _blind(why: str) -> Judgement:

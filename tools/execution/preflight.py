@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tools.execution import calibration
 from tools.execution.decisions import Move, Sight, regressed, same, target
 from tools.execution.health import baseline_of
 from tools.execution.limits import Limits
@@ -28,7 +29,11 @@ def check(rollout: Rollout, sight: Sight, limits: Limits, *, stop: str, approved
     if not _ready(rollout, sight):
         waited = sight.now - rollout.state_since > limits.blind_limit
         return Move(State.HELD, f"the step cannot start: {_waiting_for(sight)}") if waited else None
-    return Move(State.EXECUTING, f"step {rollout.stage + 1} of {len(rollout.plan.stages)} is under way")
+    words = f"step {rollout.stage + 1} of {len(rollout.plan.stages)} is under way"
+    noise = calibration.of(rollout, limits.judge)
+    if not noise.armed:
+        words += f"; of this service only plain failures roll it back by themselves: {noise.why}"
+    return Move(State.EXECUTING, words)
 
 
 def back_to_gate(rollout: Rollout, why: str) -> Move:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 
 from tools.execution.decisions import intent_of
 from tools.model.audit import AuditEntry
 from tools.model.rollout import TERMINAL, Rollout, State
-from tools.store import audit, outbox, rollouts
+from tools.store import audit, outbox, rollout_history, rollout_intents, rollouts
 
 EXECUTOR = "executor"
 
@@ -18,23 +18,28 @@ def write(
     tx: Connection,
     before: Rollout,
     after: Rollout,
-    *where: ColumnElement[bool],
+    *,
     actor: str,
     actor_name: str,
     action: str,
     what: str,
     now: datetime,
     detail: dict[str, object] | None = None,
+    epoch: int | None = None,
+    unexpired_at: datetime | None = None,
 ) -> bool:
-    """True when the move stands; False (and nothing written) when somebody else moved the rollout first."""
-    if not rollouts.transition(tx, before, after, *where):
+    """True when the move stands; False (and nothing written) when somebody else moved the rollout first.
+
+    `epoch` and `unexpired_at` are conditions of the move itself (rollouts.transition).
+    """
+    if not rollouts.transition(tx, before, after, epoch=epoch, unexpired_at=unexpired_at):
         return False
     leaving = after.state is State.ROLLING_BACK or after.state in TERMINAL
     if leaving or (before.state is State.EXECUTING and after.state is State.AWAITING_APPROVAL):
-        rollouts.close_intents(tx, after, now=now, detail=f"not needed any more: {after.reason}")
+        rollout_intents.close(tx, after, now=now, detail=f"not needed any more: {after.reason}")
     intent = intent_of(before, after, now)
     if intent is not None:
-        rollouts.add_intent(tx, after.tenant, intent)
+        rollout_intents.add(tx, after.tenant, intent)
     tell(tx, after, actor_name, what, now)
     facts: dict[str, object] = {
         "from": str(before.state),
@@ -51,7 +56,7 @@ def write(
 
 def tell(tx: Connection, rollout: Rollout, actor_name: str, what: str, now: datetime) -> None:
     """One line of history, and the card is to be drawn anew."""
-    rollouts.add_event(tx, rollout, actor_name, what, now=now)
+    rollout_history.add_event(tx, rollout, actor_name, what, now=now)
     refresh(tx, rollout, now)
 
 

@@ -21,7 +21,7 @@ from tools.model.errors import (
     SettingsError,
 )
 from tools.model.rollout import Intent, IntentStatus, Rollout, State
-from tools.store import rollouts
+from tools.store import rollout_intents
 from tools.store.database import Database
 
 # A certain no: the effect did not happen and would not happen by asking again.
@@ -121,10 +121,10 @@ class Sender:
         now = self.now()
         with self.database.begin() as tx:
             claims.hold(tx, rollout, epoch, now=now, limits=self.limits)
-            rollouts.update_intent(tx, rollout.tenant, intent, status=status, now=now, detail=detail, accepted=accepted)
+            rollout_intents.note(tx, rollout.tenant, intent, status=status, now=now, detail=detail, accepted=accepted)
 
     def _look_again(self, rollout: Rollout, sight: Sight) -> Sight:
         with self.database.read() as tx:
-            intents = rollouts.intents(tx, rollout.tenant, rollout.id)
+            intents = rollout_intents.listing(tx, rollout.tenant, rollout.id)
         observation, problem = self.eyes.observe(rollout)
         return replace(sight, now=self.now(), observation=observation, problem=problem, intents=intents)

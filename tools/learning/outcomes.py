@@ -17,7 +17,7 @@ from tools.model.outcome import Outcome
 from tools.model.period import Period
 from tools.model.rollout import Rollout, State
 from tools.recommendation.evidence import amount, is_hours, price, words
-from tools.store import outcomes, recommendations, resources, rollouts, usage
+from tools.store import outcomes, recommendations, resources, rollout_intents, rollouts, usage
 from tools.store.database import Database
 from tools.store.usage import Usage
 
@@ -73,7 +73,7 @@ def measure(database: Database, tenant: str, costs: Costs, *, now: Callable[[], 
 
 
 def _measure(tx: Connection, tenant: str, rollout: Rollout, complete_to: date) -> Outcome:
-    intents = rollouts.intents(tx, tenant, rollout.id)
+    intents = rollout_intents.listing(tx, tenant, rollout.id)
     started = min((intent.created_at for intent in intents), default=rollout.created_at).date()
     time = Timeline(started, rollout.state_since.date(), complete_to)
     kind = _kind(tx, tenant, rollout)

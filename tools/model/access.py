@@ -14,6 +14,8 @@ class Permission(StrEnum):
     ROLLOUTS_APPROVE = "rollouts:approve"
     ROLLOUTS_ROLLBACK = "rollouts:rollback"
     FEEDBACK_GIVE = "feedback:give"
+    ALLOCATION_CHANGE = "allocation:change"
+    BUDGETS_CHANGE = "budgets:change"
     ADMIN = "admin"
 
 
@@ -29,7 +31,12 @@ class Role(StrEnum):
 
 _VIEWER = frozenset({Permission.COSTS_READ, Permission.FEEDBACK_GIVE})
 _REQUESTER = _VIEWER | {Permission.ROLLOUTS_PROPOSE}
-_APPROVER = _REQUESTER | {Permission.ROLLOUTS_APPROVE, Permission.ROLLOUTS_ROLLBACK}
+_APPROVER = _REQUESTER | {
+    Permission.ROLLOUTS_APPROVE,
+    Permission.ROLLOUTS_ROLLBACK,
+    Permission.ALLOCATION_CHANGE,
+    Permission.BUDGETS_CHANGE,
+}
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.REQUESTER: _REQUESTER,

@@ -14,7 +14,8 @@ from tools.model.money import EXACT
 class Anomaly:
     """`started` is its first day, `days` how many so far; `excess` = actual - expected over those days.
 
-    `direction` is "up" or "down"; `status` is open, resolved or expected; `severity` is low, medium or high.
+    `direction` is "up" or "down"; `status` is open, resolved or expected; `severity` is low, medium or high. `named` is
+    its series in words for people, with the account's name in place of its number.
     """
 
     id: str
@@ -30,6 +31,12 @@ class Anomaly:
     status: str
     why: str
     drivers: tuple[Driver, ...] = ()
+    named: str = ""
+
+    @property
+    def title(self) -> str:
+        """The series for people: its name in words, or what it is made of."""
+        return self.named or self.series
 
     @property
     def excess(self) -> Decimal:

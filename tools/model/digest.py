@@ -15,7 +15,11 @@ from tools.model.query import Coverage, Receipt
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The digest of one UTC day. `usual` is the median of the same weekday of the four weeks before."""
+    """The digest of one UTC day. `usual` is the median of the same weekday of the four weeks before.
+
+    `held` anomalies were not told because the week's alerts are used up. `saved` says what rollouts saved so far.
+    `calm`: nothing is unusual, nothing waits, no earlier digest was wrong; three lines are enough.
+    """
 
     day: date
     headline: str
@@ -31,3 +35,6 @@ class Digest:
     waiting: tuple[str, ...]
     coverage: Coverage
     receipt: Receipt
+    held: int = 0
+    saved: str = ""
+    calm: bool = False

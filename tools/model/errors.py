@@ -104,6 +104,18 @@ class ResourceMissingError(ProviderError):
     code = "resource_missing"
 
 
+class DriftError(ResourceMissingError):
+    """The resource is not the one that was approved any more; a certain no, and nothing was sent."""
+
+    code = "drift"
+
+
+class ProtectedError(DeniedError):
+    """Somebody protected the resource from this change; `permission` stays empty."""
+
+    code = "protected"
+
+
 class ResourceConflictError(ProviderError):
     """The resource is in a state that forbids the change."""
 
@@ -126,3 +138,12 @@ class TransientError(ProviderError):
     """The call may or may not have happened: timeout, connection cut, 5xx. Observe before trying again."""
 
     code = "transient"
+
+
+class UnderWayError(ProviderError):
+    """A change of several steps has begun, and its next step has to wait; asking again goes on with it."""
+
+    code = "under_way"
+
+    def __init__(self, what: str, *, fix: str = "It goes on by itself.", changed: str = "") -> None:
+        super().__init__(what, fix=fix, changed=changed or "Its first part is done, and can be taken back.")

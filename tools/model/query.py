@@ -62,14 +62,19 @@ _ALIASES = {
     "sku": Dimension.SKU,
 }
 TAG = "tag:"
+# Who pays, by the rules of one allocation dimension: "allocation:team"; bare, of the only one there is.
+ALLOCATION = "allocation"
 
 
 def dimension(word: str, tag_keys: tuple[str, ...] = ()) -> str:
     """Turn what a person typed into a dimension's own name; raise UnknownDimensionError with the choices.
 
-    A configured tag key may be written bare ("team") or as "tag:team"; both give "tag:team".
+    A configured tag key may be written bare ("team") or as "tag:team"; both give "tag:team". "allocation" and
+    "allocation:NAME" stand for who pays by the stored rules.
     """
     name = word.strip().lower().replace("-", "_").replace(" ", "_")
+    if is_allocation(name):
+        return name
     if name in {str(d) for d in Dimension}:
         return str(Dimension(name))
     if name in _ALIASES:
@@ -77,8 +82,13 @@ def dimension(word: str, tag_keys: tuple[str, ...] = ()) -> str:
     key = name.removeprefix(TAG)
     if key in tag_keys:
         return TAG + key
-    known = [str(d) for d in Dimension] + [TAG + k for k in tag_keys]
+    known = [str(d) for d in Dimension] + [TAG + k for k in tag_keys] + [ALLOCATION]
     raise UnknownDimensionError(f'There is no dimension "{word}".', fix="Use one of: " + ", ".join(known) + ".")
+
+
+def is_allocation(name: str) -> bool:
+    """Whether a dimension is one of the allocation rules' own."""
+    return name == ALLOCATION or name.startswith(f"{ALLOCATION}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +144,14 @@ class Coverage:
     """What the data behind an answer covers; it travels with every result.
 
     `complete_to` is the first day not fully covered by every account (exclusive end), None without data.
-    `provisional_share` is the share of the asked days that may still change. `missing` names what is absent.
+    `provisional_share` is the share of the asked days that may still change. `missing` names what is absent, with the
+    permission that would bring it. `invoices` says how the bills compare with their invoices, where any are known.
     """
 
     complete_to: date | None
     provisional_share: Decimal = Decimal(0)
     missing: tuple[str, ...] = ()
+    invoices: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from tools.model.errors import InputError
 
@@ -108,7 +109,8 @@ class Stage:
     desired: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that the hash can be kept: a plan never changes and is hashed at every decision.
+@dataclass(frozen=True)
 class Plan:
     """Everything that is approved, as pure data; `hash` binds an approval to exactly this.
 
@@ -146,7 +148,7 @@ class Plan:
         """The JSON that is hashed: keys sorted, no spaces."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 

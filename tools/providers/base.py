@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
+from tools.model.invoice import Invoice
 from tools.model.period import Period
 from tools.model.price import Price
 from tools.model.resource import Resource
@@ -60,6 +61,76 @@ class Billing(Protocol):
 
         Days that have not come yet are not told. Raises a ProviderError rather than give part of them.
         """
+        ...
+
+
+@runtime_checkable
+class Restating(Protocol):
+    """A Billing that can tell, without reading them, which earlier months it would tell differently now."""
+
+    def restated(self, account_id: str, known: Mapping[date, tuple[Decimal, Decimal]]) -> frozenset[date]:
+        """Of the months in `known` (first day -> billed and effective total), those whose totals are others now."""
+        ...
+
+
+class PaidRequests(Protocol):
+    """What all processes remember together of requests that cost money: how many were made, and their answers."""
+
+    def take(self, provider: str, account_id: str, day: date, most: int) -> int | None:
+        """Count one more request and give the day's number with it; None, with nothing counted, when it would be
+        above `most`.
+        """
+        ...
+
+    def recall(self, provider: str, account_id: str, key: str, now: datetime) -> str | None:
+        """The answer kept under `key`, while it holds."""
+        ...
+
+    def keep(self, provider: str, account_id: str, key: str, answer: str, until: datetime) -> None:
+        """Keep an answer until it is too old."""
+        ...
+
+    def forget(self, provider: str, account_id: str) -> None:
+        """Drop the answers of one account; what was counted stays counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Kinds of resources that could not be read in one account: why, and the permission that is missing if one is."""
+
+    kinds: tuple[str, ...]
+    problem: str
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An inventory by parts: every kind but the `unread` ones is whole."""
+
+    resources: tuple[Resource, ...]
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def unread_kinds(self) -> frozenset[str]:
+        return frozenset(kind for part in self.unread for kind in part.kinds)
+
+
+@runtime_checkable
+class PartialInventory(Protocol):
+    """An Inventory in which a service that refuses costs only the kinds of resources that it lists."""
+
+    def look(self, account_id: str) -> Seen:
+        """What can be read, all pages of it, and what cannot. Raises a ProviderError when nothing can."""
+        ...
+
+
+@runtime_checkable
+class Invoicing(Protocol):
+    """A Billing that can also tell the invoices behind its charges."""
+
+    def invoices(self, account_id: str, period: Period) -> tuple[Invoice, ...]:
+        """The invoices of one billing period; none while it is open. Raises a ProviderError like `charges`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Rest: one JSON question to a cloud - paced, bounded in time, asked again where that is safe, refused in our words."""
+"""Rest: one question to a cloud, for JSON or bytes - paced, bounded in time, asked again where that is safe, refused in our words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from tools.model.errors import ProviderError, SettingsError, ThrottledError, TransientError
 
@@ -22,9 +24,13 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 20
 # All attempts of one question together, waiting included.
 BUDGET_SECONDS = 90.0
+# An effect, and what is looked at around it, happen under a lease that is shorter than a patient question.
+EFFECT_SECONDS = 10.0
+EFFECT_ATTEMPTS = 2
 ATTEMPTS = 5
 MOST_BYTES = 64 << 20
 MOST_PAGES = 10_000
+BLOCK = 1 << 20
 Document = dict[str, Any]
 
 
@@ -77,7 +83,7 @@ class Pace:
 
 @dataclass
 class Rest:
-    """Asks one cloud. All questions only read, so each may be repeated.
+    """Asks one cloud. Questions (`ask`) only read, so each may be repeated; effects (`act`) are sent once.
 
     `authorize` gives the headers that prove who we are; `renew` forgets them when they were refused and says whether
     others can be had; `refuse` turns a refusal into our error; `told_wait` reads
@@ -123,15 +129,83 @@ class Rest:
 
         Raises a ProviderError: at once for a refusal, after several tries for throttling and failures.
         """
+        return self._document(self._asked(method, where, asking, parameters, body, form, authorized), asking)
+
+    def tagged(self, where: str, asking: Asking, **parameters: str) -> tuple[Document, str]:
+        """The JSON object and its ETag, empty without one."""
+        reply = self._asked("GET", where, asking, parameters, None, None, authorized=True)
+        return self._document(reply, asking), reply.headers.get("etag", "")
+
+    def _asked(
+        self,
+        method: str,
+        where: str,
+        asking: Asking,
+        parameters: Mapping[str, str] | None,
+        body: object,
+        form: Mapping[str, str] | None,
+        authorized: bool,
+    ) -> Reply:
         url = self._url(where, asking)
+
+        def send(ends: float) -> Reply | None:
+            return self._send(method, url, parameters, body, form, ends, authorized=authorized)
+
+        return self._answered(send, asking, authorized=authorized)
+
+    @contextmanager
+    def content(
+        self, where: str, asking: Asking, *, parameters: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes that `where` answers, block by block, however many.
+
+        Raises a ProviderError like `ask`; an answer that breaks off in the middle is a TransientError.
+        """
+        url = self._url(where, asking)
+        opened: list[requests.Response] = []
+
+        def send(ends: float) -> Reply | None:
+            try:
+                response = self._session.request(
+                    "GET",
+                    url,
+                    params=parameters,
+                    headers=dict(headers),
+                    auth=_Proof(self.authorize()),
+                    timeout=(CONNECT_SECONDS, self.read_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
+            except requests.RequestException:
+                return None
+            opened.append(response)
+            return Reply(response.status_code, {n.lower(): v for n, v in response.headers.items()}, None)
+
+        try:
+            self._answered(send, asking, authorized=True)
+            yield self._blocks(opened[-1], asking)
+        finally:
+            for response in opened:
+                response.close()
+
+    def _blocks(self, response: requests.Response, asking: Asking) -> Iterator[bytes]:
+        try:
+            # As they are: a packed file is kept packed.
+            while block := response.raw.read(BLOCK, decode_content=False):
+                yield block
+        except (requests.RequestException, HTTPError) as error:
+            raise self._silence(asking) from error
+
+    def _answered(self, send: Callable[[float], Reply | None], asking: Asking, *, authorized: bool) -> Reply:
+        """The first good reply, tried again where that may help."""
         ends = self.clock() + asking.budget
         renewed = False
         for attempt in range(1, self.attempts + 1):
             self.pace.take()
-            reply = self._send(method, url, parameters, body, form, ends, authorized=authorized)
+            reply = send(ends)
             failure = self._failure(reply, asking)
             if failure is None and reply is not None:
-                return self._document(reply, asking)
+                return reply
             assert failure is not None
             if reply is not None and reply.status == 401 and authorized and not renewed and self.renew():
                 renewed = True
@@ -142,6 +216,36 @@ class Rest:
                 raise failure
             self.sleep(wait)
         raise AssertionError("a question has at least one attempt")
+
+    def act(
+        self,
+        method: str,
+        where: str,
+        asking: Asking,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Change something: sent once, whatever happens. `headers` may hold a precondition (If-Match).
+
+        Raises TransientError when it is not known whether it was done, another ProviderError when it was not.
+        """
+        url, ends = self._url(where, asking), self.clock() + EFFECT_SECONDS
+        self.pace.take()
+        reply = self._send(method, url, parameters, body, None, ends, authorized=True, headers=headers)
+        if reply is not None and reply.status == 401 and self.renew():
+            # Refused before anything was done, so this is no second effect.
+            reply = self._send(method, url, parameters, body, None, ends, authorized=True, headers=headers)
+        failure = self._failure(reply, asking)
+        if isinstance(failure, TransientError):
+            failure.changed = (
+                "Whether it was carried out is not known; what is there is looked at before anything else."
+            )
+        if failure is not None:
+            raise failure
+        assert reply is not None
+        return reply
 
     def _url(self, where: str, asking: Asking) -> str:
         """An absolute address must be of our own host: another one must not get the credentials."""
@@ -164,9 +268,10 @@ class Rest:
         ends: float,
         *,
         authorized: bool,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply | None:
         """One attempt; None when no whole answer came."""
-        proof = self.authorize() if authorized else {}
+        proof = dict(self.authorize() if authorized else {}) | dict(headers or {})
         try:
             with self._session.request(
                 method,
@@ -180,12 +285,12 @@ class Rest:
                 stream=True,
             ) as response:
                 text = self._read(response, ends)
-                headers = {name.lower(): value for name, value in response.headers.items()}
+                told = {name.lower(): value for name, value in response.headers.items()}
         except requests.RequestException:
             return None
         if text is None:
             return None
-        self._look_at_clock(headers)
+        self._look_at_clock(told)
         try:
             content = json.loads(text, parse_float=Decimal) if text.strip() else None
         except ValueError:
@@ -193,7 +298,7 @@ class Rest:
             if response.status_code < 300:
                 return None
             content = None
-        return Reply(response.status_code, headers, content)
+        return Reply(response.status_code, told, content)
 
     def _read(self, response: requests.Response, ends: float) -> bytes | None:
         """The body, or None when it is endless or trickles beyond the budget."""
@@ -216,16 +321,19 @@ class Rest:
 
     def _failure(self, reply: Reply | None, asking: Asking) -> ProviderError | None:
         if reply is None:
-            return TransientError(
-                f"{self.provider} did not answer while {asking.doing}.",
-                fix=f"It is tried again by itself; check the network or {self.setting} if it stays so.",
-            )
+            return self._silence(asking)
         if 300 <= reply.status < 400:
             return ProviderError(
                 f"{self.provider} points elsewhere while {asking.doing}; it was not followed.",
                 fix=f"Check {self.setting}.",
             )
         return self.refuse(reply, asking) if reply.status >= 400 else None
+
+    def _silence(self, asking: Asking) -> TransientError:
+        return TransientError(
+            f"{self.provider} did not answer while {asking.doing}.",
+            fix=f"It is tried again by itself; check the network or {self.setting} if it stays so.",
+        )
 
     def _document(self, reply: Reply, asking: Asking) -> Document:
         if reply.body is None:

@@ -15,13 +15,14 @@ from tools.model.query import Receipt
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
 from tools.model.series import DailySeries
+from tools.providers import registry
 from tools.store.usage import Usage, UsageTable
 
 # A month as clouds price it: 730 hours.
 HOURS = Decimal(730)
 DAYS = HOURS / 24
 CENT = Decimal("0.01")
-BY_PEOPLE = "People carry this out: of all savings, OptiInfra itself executes spot migrations only."
+BY_PEOPLE = "People carry this out: OptiInfra has no safe way to do it by itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,22 @@ def is_hours(unit: str) -> bool:
     return unit.lower().removeprefix("1 ") in {"hours", "hour", "hrs", "hr", "h"}
 
 
+# AWS's services whose ARNs the bill writes, and what a kind is called in them.
+_ON_AWS_BILLS = {
+    "address": ("ec2", "elastic-ip/"),
+    "database": ("rds", "db:"),
+    "database_cluster": ("rds", "cluster:"),
+    "nat_gateway": ("ec2", "natgateway/"),
+}
+
+
 def names_on_bill(resource: Resource) -> tuple[str, ...]:
     """How a bill may name a resource: by its id or by its full name."""
     if resource.provider != "AWS":
         return (resource.id,)
-    noun = {"address": "elastic-ip"}.get(resource.kind, resource.kind)
-    prefix = f"arn:aws:ec2:{resource.region}"
-    return (resource.id, f"{prefix}:{resource.account_id}:{noun}/{resource.id}", f"{prefix}::{noun}/{resource.id}")
+    service, noun = _ON_AWS_BILLS.get(resource.kind, ("ec2", f"{resource.kind}/"))
+    prefix = f"arn:aws:{service}:{resource.region}"
+    return (resource.id, f"{prefix}:{resource.account_id}:{noun}{resource.id}", f"{prefix}::{noun}{resource.id}")
 
 
 def recommendation(
@@ -158,6 +168,16 @@ def recommendation(
         service=resource.tag("service"),
         blocked_by=blocked_by if change else (*blocked_by, BY_PEOPLE),
     )
+
+
+def in_the_way(resource: Resource, change: str) -> tuple[str, ...]:
+    """What keeps an executable change from being proposed now, as sentences; without a change nothing does."""
+    if not change:
+        return ()
+    found = [f"{resource.name}: {problem}" for problem in registry.obstacles(change, resource)]
+    if not resource.tag("service"):
+        found.append(f"{resource.name} has no tag service, so nobody could watch its health during the move.")
+    return tuple(found)
 
 
 def parameters(resource: Resource, affected: Decimal, change: str = "") -> dict[str, object]:

@@ -65,15 +65,20 @@ def record(tx: Connection, entry: AuditEntry) -> Record:
 
 def entries(tx: Connection, tenant: str, *, subject: str | None = None, limit: int = 1000) -> tuple[AuditEntry, ...]:
     """The newest entries first, of one subject when given."""
-    query = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.seq.desc()).limit(limit)
-    if subject is not None:
-        query = query.where(audit.c.subject == subject)
-    return tuple(_entry(row) for row in tx.execute(query))
+    key: dict[str, object] = {"t": tenant, "n": limit}
+    rows = tx.execute(_NEWEST, key) if subject is None else tx.execute(_NEWEST_OF, key | {"s": subject})
+    return tuple(_entry(row) for row in rows)
 
 
 def records(tx: Connection, tenant: str) -> Iterator[Record]:
     """Every record in order, read page by page."""
     return (Record(row.seq, _entry(row), row.hash) for row in _rows(tx, tenant))
+
+
+def head(tx: Connection, tenant: str) -> str:
+    """The hash of the newest record, which stands for all before it."""
+    row = tx.execute(_HEAD, {"t": tenant}).one_or_none()
+    return row.hash if row else FIRST
 
 
 def verify(tx: Connection, tenant: str) -> Verified:
@@ -86,8 +91,8 @@ def verify(tx: Connection, tenant: str) -> Verified:
             words = f"Record {row.seq} ({row.action} of {row.subject} by {row.actor}) is not what was written."
             return Verified(read, previous, (words,))
         read, previous = row.seq, row.hash
-    head = tx.execute(select(audit_heads).where(audit_heads.c.tenant == tenant)).one_or_none()
-    written = (head.seq, head.hash) if head else (0, FIRST)
+    end = tx.execute(_HEAD, {"t": tenant}).one_or_none()
+    written = (end.seq, end.hash) if end else (0, FIRST)
     if written != (read, previous):
         return Verified(read, previous, (f"The record ends at {read}, but {written[0]} were written.",))
     return Verified(read, previous, ())
@@ -96,9 +101,7 @@ def verify(tx: Connection, tenant: str) -> Verified:
 def _rows(tx: Connection, tenant: str) -> Iterator[Row[Any]]:
     last = 0
     while True:
-        page = tx.execute(
-            select(audit).where(audit.c.tenant == tenant, audit.c.seq > last).order_by(audit.c.seq).limit(_PAGE)
-        ).all()
+        page = tx.execute(_NEXT, {"t": tenant, "last": last}).all()
         yield from page
         if len(page) < _PAGE:
             return
@@ -107,19 +110,29 @@ def _rows(tx: Connection, tenant: str) -> Iterator[Row[Any]]:
 
 def _take_head(tx: Connection, tenant: str) -> tuple[int, str]:
     # The head row is locked until commit: writers of one tenant stand in line, so numbers have no gaps.
-    row = tx.execute(_HEAD, {"t": tenant}).one_or_none()
+    row = tx.execute(_HEAD_LOCKED, {"t": tenant}).one_or_none()
     if row is None:
         try:
             with tx.begin_nested():
-                tx.execute(insert(audit_heads).values(tenant=tenant, seq=0, hash=FIRST))
+                tx.execute(_ADD_HEAD, {"tenant": tenant, "seq": 0, "hash": FIRST})
         except IntegrityError:
             pass  # another writer made the first record; its row is read next
-        row = tx.execute(_HEAD, {"t": tenant}).one()
+        row = tx.execute(_HEAD_LOCKED, {"t": tenant}).one()
     return row.seq, row.hash
 
 
 _ADD = insert(audit)
-_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant == bindparam("t")).with_for_update()
+_NEWEST = select(audit).where(audit.c.tenant == bindparam("t")).order_by(audit.c.seq.desc()).limit(bindparam("n"))
+_NEWEST_OF = _NEWEST.where(audit.c.subject == bindparam("s"))
+_NEXT = (
+    select(audit)
+    .where(audit.c.tenant == bindparam("t"), audit.c.seq > bindparam("last"))
+    .order_by(audit.c.seq)
+    .limit(_PAGE)
+)
+_ADD_HEAD = insert(audit_heads)
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant == bindparam("t"))
+_HEAD_LOCKED = _HEAD.with_for_update()
 _MOVE_HEAD = (
     update(audit_heads)
     .where(audit_heads.c.tenant == bindparam("t"))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal_column, or_, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import Join
+from sqlalchemy import ColumnElement, FromClause, Select, String, and_, cast, func, literal_column, not_, or_, select
 
+from tools.model.errors import UnknownDimensionError
 from tools.model.metric import Definition
 from tools.model.period import Period
-from tools.model.query import TAG, Dimension, Filter, Granularity, Metric
-from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, loads, series
+from tools.model.query import TAG, Dimension, Filter, Granularity, Metric, is_allocation
+from tools.store.dialects import Ordered, bytewise
+from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, series
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.expression import Join
 
 _OF_ACCOUNTS = frozenset(
     {
@@ -32,16 +35,17 @@ _OF_DETAIL = frozenset({Dimension.RESOURCE, Dimension.SKU})
 _NOTHING: ColumnElement[Any] = literal_column("''")
 
 
-class Ordered(Join):
-    """A join that is done from left to right. SQLite's planner would walk the series and search the days of each."""
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What each series belongs to (`table`: id, met), and the dimensions that this hangs on."""
 
-    inherit_cache = True
+    table: FromClause
+    dimensions: tuple[str, ...]
 
-
-@compiles(Ordered, "sqlite")
-def _left_to_right(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
-    text: str = compiler.visit_join(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
-    return text.replace(" JOIN ", " CROSS JOIN ", 1)
+    @property
+    def key(self) -> ColumnElement[Any]:
+        found: ColumnElement[Any] = self.table.c.met
+        return found
 
 
 def level_for(dimensions: Sequence[str]) -> int:
@@ -53,6 +57,11 @@ def level_for(dimensions: Sequence[str]) -> int:
 
 def column(dimension: str, slots: Mapping[str, str]) -> ColumnElement[Any]:
     """The series column of a dimension; a tag key that was never kept has no values."""
+    if is_allocation(dimension):
+        raise UnknownDimensionError(
+            "Who pays by the allocation rules cannot be asked here.",
+            fix="Ask `optiinfra costs` or `optiinfra allocation report`.",
+        )
     if not dimension.startswith(TAG):
         found: ColumnElement[Any] = series.c[dimension]
         return found
@@ -70,15 +79,19 @@ def question(
     granularity: Granularity,
     slots: Mapping[str, str],
     without_detail: Sequence[int] = (),
+    classes: Classes | None = None,
 ) -> Select[Any]:
     """SELECT bucket, by..., currency, micros, rest, unknown, rows. Costs of two currencies stay apart.
 
     `without_detail` are loads whose cost per resource was given up: they answer from the level above, with no
-    resource, so that the sum stays whole.
+    resource, so that the sum stays whole. `classes` add one further key.
     """
-    level = level_for((*by, *(f.dimension for f in where)))
+    level = level_for((*by, *(f.dimension for f in where), *(classes.dimensions if classes else ())))
     bucket = _bucket(granularity)
-    keys = [column(d, slots) for d in by]
+    keys = [*(column(d, slots) for d in by), *([classes.key] if classes else [])]
+    joined: Join = Ordered(facts, series, series.c.id == facts.c.series_id)
+    if classes:
+        joined = Ordered(joined, classes.table, classes.table.c.id == series.c.id)
     groups = [c for c in (bucket, *keys, series.c.currency) if c is not _NOTHING]
     counted = metric.definition
     unknown: ColumnElement[Any] = literal_column("0")
@@ -95,7 +108,7 @@ def question(
             unknown.label("unknown"),
             func.sum(facts.c.rows).label("raw_rows"),
         )
-        .select_from(Ordered(facts, series, series.c.id == facts.c.series_id))
+        .select_from(joined)
         .where(
             facts.c.tenant == tenant,
             series.c.tenant == tenant,
@@ -134,10 +147,11 @@ def _bucket(granularity: Granularity) -> ColumnElement[Any]:
 
 def _at(level: int, without_detail: Sequence[int]) -> ColumnElement[bool]:
     if level != DETAIL or not without_detail:
-        return facts.c.level == level
+        return and_(facts.c.level == level, series.c.level == level)
+    of_these = series.c.load_id.in_(sorted(without_detail))
     return and_(
         facts.c.level.in_((TAGS, DETAIL)),
-        or_(facts.c.level == DETAIL, series.c.load_id.in_(sorted(without_detail))),
+        or_(and_(facts.c.level == DETAIL, not_(of_these)), and_(facts.c.level == TAGS, of_these)),
     )
 
 
@@ -152,26 +166,32 @@ def known_values(tenant: str, dimension: str, slots: Mapping[str, str], limit: i
     return (
         select(found.label("value"))
         .where(series.c.tenant == tenant, series.c.level == level_for((dimension,)), found != "")
-        .distinct()
-        .order_by(found)
+        .group_by(found)
+        .order_by(bytewise(found))
         .limit(limit)
     )
 
 
-def stored(tenant: str, with_detail: Sequence[int]) -> Select[Any]:
-    """SELECT every stored fact once, at the finest level that its load keeps, with its series and billing period.
+def stored(tenant: str, days: Period, load_ids: Sequence[int], with_detail: Sequence[int]) -> Select[Any]:
+    """SELECT every fact of some loads once, with its series, at the finest level that the load keeps.
 
-    `with_detail` are the loads that keep cost per resource.
+    `days` hold all of theirs; `with_detail` are the loads that keep cost per resource.
     """
-    finest = or_(
-        and_(facts.c.level == DETAIL, series.c.load_id.in_(sorted(with_detail))),
-        and_(facts.c.level == TAGS, series.c.load_id.not_in(sorted(with_detail))),
-    )
+    of_these = series.c.load_id.in_(sorted(with_detail))
+    finest = or_(and_(facts.c.level == DETAIL, of_these), and_(facts.c.level == TAGS, not_(of_these)))
     columns = [c for c in facts.c if c.name not in {"tenant", "level", "series_id"}]
     named = [c for c in series.c if c.name not in {"id", "tenant", "level"}]
     return (
-        select(loads.c.billing_period, *columns, *named)
-        .select_from(facts.join(series, series.c.id == facts.c.series_id).join(loads, loads.c.id == series.c.load_id))
-        .where(facts.c.tenant == tenant, series.c.tenant == tenant, loads.c.tenant == tenant, finest)
-        .order_by(loads.c.billing_period, series.c.load_id, facts.c.day, facts.c.series_id)
+        select(*columns, *named)
+        .select_from(facts.join(series, series.c.id == facts.c.series_id))
+        .where(
+            facts.c.tenant == tenant,
+            facts.c.level.in_((TAGS, DETAIL)),
+            facts.c.day >= days.start,
+            facts.c.day < days.end,
+            series.c.tenant == tenant,
+            series.c.load_id.in_(sorted(load_ids)),
+            finest,
+        )
+        .order_by(series.c.load_id, facts.c.day, facts.c.series_id)
     )

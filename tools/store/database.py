@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -14,8 +15,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from tools.model.errors import SettingsError, StoreUnavailableError
 
+if TYPE_CHECKING:
+    from tools.store.clickhouse import ClickHouse
+
 BUSY_SECONDS = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
+# The execution option by which every connection knows the store of their own that cost facts have, if any.
+FACTS = "facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,17 @@ class Database:
             found: str | None = tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
             return found
 
+    @property
+    def facts(self) -> ClickHouse | None:
+        """The store of their own that cost facts have; None: they lie here."""
+        found: ClickHouse | None = self.engine.get_execution_options().get(FACTS)
+        return found
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        if self.facts is not None:
+            self.facts.dispose()
 
 
 def newest_revision() -> str:
@@ -107,9 +121,10 @@ def _unavailable() -> Iterator[None]:
         ) from error
 
 
-def open_database(url: str, *, migrate: bool = True) -> Database:
+def open_database(url: str, facts_url: str = "", *, migrate: bool = True) -> Database:
     """Open `url` (sqlite:///FILE or postgresql://...), creating a SQLite file's folder, and migrate it.
 
+    `facts_url` (clickhousedb://...) is where cost facts lie when not beside the rest; it is asked on first use.
     Raises SettingsError for an unusable URL and StoreUnavailableError when the database does not answer.
     """
     try:
@@ -135,10 +150,25 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
             engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=10)
     except (NoSuchModuleError, OSError) as error:
         raise SettingsError(f"The database of OPTIINFRA_STATE_URL cannot be opened: {error}.") from error
+    if facts_url and facts_url != url:
+        engine = engine.execution_options(**{FACTS: _facts_store(facts_url)})
     database = Database(engine, name)
     if migrate:
         database.migrate()
     return database
+
+
+def _facts_store(url: str) -> ClickHouse:
+    from tools.store.clickhouse import NAME, ClickHouse
+
+    fix = "Use clickhousedb://USER:PASSWORD@HOST:PORT/NAME, or leave it empty to keep facts beside the rest."
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("OPTIINFRA_FACTS_URL is not a database URL.", fix=fix) from None
+    if parsed.get_backend_name() != NAME or not parsed.host:
+        raise SettingsError(f"OPTIINFRA_FACTS_URL names {parsed.drivername}, which is not supported here.", fix=fix)
+    return ClickHouse(parsed)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

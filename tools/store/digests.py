@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from tools.model.digest import Digest
 from tools.model.fact import Table
+from tools.model.period import Period
 from tools.store.delivery_tables import digests
 
 
@@ -41,6 +42,12 @@ def one(tx: Connection, tenant: str, day: date) -> Digest | None:
         return None
     digest = _codec().validate_python(body)
     return replace(digest, movers=_with_numbers(digest.movers))
+
+
+def days(tx: Connection, tenant: str, period: Period) -> tuple[date, ...]:
+    """The days of a period that have a digest."""
+    mine = (digests.c.tenant == tenant) & (digests.c.day >= period.start) & (digests.c.day < period.end)
+    return tuple(tx.execute(select(digests.c.day).where(mine).order_by(digests.c.day)).scalars())
 
 
 def _with_numbers(table: Table) -> Table:

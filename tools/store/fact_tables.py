@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, Double, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, SmallInteger, String, Table, Text, UniqueConstraint
 
 from tools.store.metadata import AutoId, Json, UtcDateTime, metadata
 
 # Levels: what a row of facts is split by. The query layer reads the coarsest that can answer.
 ACCOUNTS, TAGS, DETAIL = 1, 2, 3
 TAG_SLOTS = 10
+# The bits that number the series of one load.
+ID_BITS = 24
 
 
 def _text(name: str) -> Column[str]:
@@ -37,6 +39,9 @@ loads = Table(
     Column("loaded_at", UtcDateTime),
     Column("checked_at", UtcDateTime),
     Column("report", Json, nullable=False, server_default="{}"),
+    # Where its facts lie, and under which load id: beside this table (empty) under its own, or in another store.
+    Column("facts_store", String(64), nullable=False, server_default=""),
+    _whole("facts_id"),
     UniqueConstraint("tenant", "provider", "billing_account_id", "billing_period"),
 )
 
@@ -77,6 +82,19 @@ load_history = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("status", String(16), nullable=False),
     Column("differences", Json, nullable=False),
+)
+
+# Facts in another store that the ledger does not speak of, not yet or no longer: they are taken out after a while.
+# `level` 0 is all of a load. A claimed one is being taken out and cannot be published any more.
+fact_leftovers = Table(
+    "fact_leftovers",
+    metadata,
+    Column("facts_store", String(64), primary_key=True),
+    Column("facts_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("tenant", String(64), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("claimed", Boolean, nullable=False),
 )
 
 tag_slots = Table(

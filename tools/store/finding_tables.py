@@ -1,4 +1,4 @@
-"""Finding tables: anomalies, what people said about them, and what the detector remembers between days."""
+"""Finding tables: anomalies, what people said of them, how many they want, and what the detector remembers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ anomalies = Table(
     Column("score", String(32), nullable=False),
     Column("severity", String(8), nullable=False),
     Column("status", String(16), nullable=False),
+    Column("named", Text, nullable=False, server_default=""),
     Column("why", Text, nullable=False),
     Column("drivers", Json, nullable=False),
     Column("decided_by", String(254), nullable=False, server_default=""),
     Column("found_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # The digest's day on which it was told first, and last.
+    Column("told_on", Date),
+    Column("reminded_on", Date),
     Index("ix_anomalies_started", "tenant", "started"),
 )
 
@@ -54,4 +58,26 @@ detector_memories = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("series", Json, nullable=False),
     Column("block", LargeBinary, nullable=False),
+)
+
+# How many alerts a week a customer wants, where that differs from the installation's setting.
+alert_budgets = Table(
+    "alert_budgets",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("per_week", Integer, nullable=False),
+    Column("set_by", String(254), nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+# What a provider's bill said of a day when it was looked at `lag` days after it: how late bills come in is learned.
+day_sightings = Table(
+    "day_sightings",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("provider", String(128), primary_key=True),
+    Column("currency", String(16), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("lag", Integer, primary_key=True, autoincrement=False),
+    Column("cost", String(64), nullable=False),
 )

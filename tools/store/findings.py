@@ -163,6 +163,13 @@ def feedback(tx: Connection, tenant: str) -> tuple[Feedback, ...]:
     )
 
 
+def expected(tx: Connection, tenant: str) -> tuple[tuple[Feedback, Anomaly], ...]:
+    """What was called expected, with the anomaly that it was said of; the last word on each counts."""
+    last = {said.anomaly_id: said for said in feedback(tx, tenant) if said.verdict == "expected"}
+    rows = tx.execute(select(table).where(table.c.tenant == tenant, table.c.status == "expected").order_by(table.c.id))
+    return tuple((last[row.id], _anomaly(row)) for row in rows if row.id in last)
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorMemory:
     """What the detector knew before `next_day`: `series` names its rows, `fingerprint` what it was learned from."""
@@ -210,6 +217,7 @@ def _columns(anomaly: Anomaly) -> dict[str, object]:
         "score": plain(anomaly.score),
         "severity": anomaly.severity,
         "status": anomaly.status,
+        "named": anomaly.named,
         "why": anomaly.why,
         "drivers": [
             {"conditions": _pairs(d.conditions), "kind": d.kind, "before": plain(d.before), "after": plain(d.after)}
@@ -236,6 +244,7 @@ def _anomaly(row: Row[Any]) -> Anomaly:
         status=row.status,
         why=row.why,
         drivers=drivers,
+        named=row.named,
     )
 
 

@@ -16,12 +16,17 @@ from tools.model.charge import Partition
 from tools.model.errors import SettingsError
 from tools.model.load import Check, Difference, Load, LoadStatus, Totals
 from tools.model.money import EXACT, join, plain, split
+from tools.model.period import Period
+from tools.store import facts
 from tools.store.fact_tables import TAG_SLOTS, load_files, load_history, load_totals, loads, tag_slots
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """What stands loaded for one partition. Days are the first and last with charges; `tag_keys` were kept then."""
+    """What stands loaded for one partition. Days are the first and last with charges; `tag_keys` were kept then.
+
+    `facts_id` is the load id that its facts carry where they lie; `rejected` rows were left out.
+    """
 
     id: int
     partition: Partition
@@ -31,11 +36,16 @@ class LedgerLine:
     loaded_at: datetime
     tag_keys: tuple[str, ...]
     has_detail: bool
+    facts_id: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A partition under lock: its id, and what was loaded last (empty fingerprints when nothing was)."""
+    """A partition under lock: its id, and what was loaded last (empty fingerprints when nothing was).
+
+    `facts_id` is the load id of its facts in the store that is used now, 0 when nothing stands there.
+    """
 
     id: int
     fingerprint: str
@@ -44,6 +54,7 @@ class Standing:
     first_day: date | None
     last_day: date | None
     totals: tuple[Totals, ...]
+    facts_id: int = 0
 
 
 def reserve(tx: Connection, tenant: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
@@ -54,15 +65,21 @@ def reserve(tx: Connection, tenant: str, partitions: Sequence[Partition]) -> dic
 def lock(tx: Connection, tenant: str, partition: Partition) -> Standing:
     """Take the partition for this transaction, so that two loads of it come one after the other."""
     row = _line(tx, tenant, partition, for_update=True)
+    here = row.facts_store == facts.store_id(tx)
     return Standing(
         row.id,
-        row.fingerprint,
-        row.detail_fingerprint,
+        row.fingerprint if here else "",
+        row.detail_fingerprint if here else "",
         _keys(row.tag_keys),
         row.first_day,
         row.last_day,
-        _totals(tx, tenant, row.id),
+        _totals(tx, tenant, row.id) if here else (),
+        _facts_id(row) if here and row.loaded_at else 0,
     )
+
+
+def _facts_id(row: Any) -> int:
+    return int(row.facts_id or row.id)
 
 
 def _line(tx: Connection, tenant: str, partition: Partition, *, for_update: bool) -> Any:
@@ -150,8 +167,14 @@ def record(
     tag_keys: Sequence[str],
     days: tuple[date, date],
     now: datetime,
+    facts_id: int = 0,
 ) -> None:
-    """Write what was loaded, with the difference to what stood there, into the ledger and its history."""
+    """Write what was loaded, with the difference to what stood there, into the ledger and its history.
+
+    With a `facts_id` (of `facts.make_room`) this publishes the facts that were written elsewhere under it.
+    """
+    if facts_id:
+        facts.publish(tx, tenant, facts_id, replaced=standing.facts_id, now=now)
     report = {"checks": [asdict(c) for c in load.checks], "focus_versions": list(load.focus_versions)}
     tx.execute(
         update(loads)
@@ -167,6 +190,8 @@ def record(
             loaded_at=now,
             checked_at=now,
             report=report,
+            facts_store=facts.store_id(tx),
+            facts_id=facts_id,
         )
     )
     tx.execute(delete(load_totals).where(load_totals.c.tenant == tenant, load_totals.c.load_id == standing.id))
@@ -207,6 +232,7 @@ def seen_unchanged(tx: Connection, tenant: str, load_ids: Sequence[int], *, now:
 
 
 def detail_dropped(tx: Connection, tenant: str, load_id: int) -> None:
+    """Cost per resource of a load is not kept any longer."""
     tx.execute(update(loads).where(loads.c.tenant == tenant, loads.c.id == load_id).values(detail_fingerprint=""))
 
 
@@ -235,7 +261,7 @@ def ledger(tx: Connection, tenant: str) -> tuple[LedgerLine, ...]:
     """Everything that stands loaded, oldest period first."""
     rows = tx.execute(
         select(loads)
-        .where(loads.c.tenant == tenant, loads.c.loaded_at.is_not(None))
+        .where(loads.c.tenant == tenant, loads.c.loaded_at.is_not(None), facts.stands_here(tx))
         .order_by(loads.c.billing_period, loads.c.provider, loads.c.billing_account_id)
     )
     return tuple(
@@ -248,9 +274,16 @@ def ledger(tx: Connection, tenant: str) -> tuple[LedgerLine, ...]:
             r.loaded_at,
             _keys(r.tag_keys),
             bool(r.detail_fingerprint),
+            _facts_id(r),
+            r.rejected,
         )
         for r in rows
     )
+
+
+def of_days(lines: Sequence[LedgerLine], period: Period) -> tuple[int, ...]:
+    """The ids under which the facts of these days lie."""
+    return tuple(x.facts_id for x in lines if x.first_day < period.end and x.last_day >= period.start)
 
 
 def currencies(tx: Connection, tenant: str) -> tuple[str, ...]:
@@ -258,17 +291,37 @@ def currencies(tx: Connection, tenant: str) -> tuple[str, ...]:
     count = func.sum(load_totals.c.rows)
     rows = tx.execute(
         select(load_totals.c.currency)
-        .where(load_totals.c.tenant == tenant)
+        .join(loads, loads.c.id == load_totals.c.load_id)
+        .where(load_totals.c.tenant == tenant, loads.c.tenant == tenant, facts.stands_here(tx))
         .group_by(load_totals.c.currency)
         .order_by(count.desc(), load_totals.c.currency)
     )
     return tuple(rows.scalars())
 
 
+def billed(tx: Connection, tenant: str) -> dict[str, Decimal]:
+    """The exact billed cost of all that stands loaded, per currency."""
+    rows = tx.execute(
+        select(load_totals.c.currency, load_totals.c.billed_micros, load_totals.c.billed_rest)
+        .join(loads, loads.c.id == load_totals.c.load_id)
+        .where(load_totals.c.tenant == tenant, loads.c.tenant == tenant, facts.stands_here(tx))
+    )
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        sums[row.currency] = EXACT.add(sums[row.currency], join(row.billed_micros, row.billed_rest))
+    return dict(sums)
+
+
+def elsewhere(tx: Connection, tenant: str) -> int:
+    """How many loads were published in another store than the one that is used now; nobody sees them."""
+    loaded = (loads.c.tenant == tenant, loads.c.loaded_at.is_not(None), ~facts.stands_here(tx))
+    return int(tx.execute(select(func.count()).select_from(loads).where(*loaded)).scalar_one())
+
+
 def version(tx: Connection, tenant: str) -> str:
     """Changes with every load that changed anything."""
     newest = select(func.max(load_history.c.id)).where(load_history.c.tenant == tenant)
-    return f"loads-{tx.execute(newest).scalar_one() or 0}"
+    return f"loads-{facts.store_id(tx)}{tx.execute(newest).scalar_one() or 0}"
 
 
 def restatements(

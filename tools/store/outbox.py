@@ -24,11 +24,11 @@ class Waiting:
 
 def put(tx: Connection, tenant: str, topic: str, subject: str, *, now: datetime, channel: str = "") -> None:
     """Note that `subject` changed and must be told (in `channel`, or where that topic is told)."""
-    tx.execute(
-        insert(outbox).values(
-            tenant=tenant, topic=topic, subject=subject, channel=channel, created_at=now, next_try_at=now
-        )
-    )
+    row = {"tenant": tenant, "topic": topic, "subject": subject, "channel": channel}
+    tx.execute(_PUT, row | {"created_at": now, "next_try_at": now})
+
+
+_PUT = insert(outbox)
 
 
 def due(tx: Connection, tenant: str, *, now: datetime, limit: int = 50) -> tuple[Waiting, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from tools.model.errors import NotFoundError
 from tools.model.money import plain
@@ -56,14 +56,15 @@ def listing(tx: Connection, tenant: str, kind: str | None = None) -> tuple[Recom
 
 def one(tx: Connection, tenant: str, id: str) -> Recommendation:  # noqa: A002
     """A recommendation by its id, gone or not; raises NotFoundError."""
-    row = tx.execute(
-        select(recommendations).where(recommendations.c.tenant == tenant, recommendations.c.id == id)
-    ).one_or_none()
+    row = tx.execute(_ONE, {"t": tenant, "i": id}).one_or_none()
     if row is None:
         raise NotFoundError(
             f"There is no recommendation {id}.", fix="List them with: optiinfra recommend - or ask for savings."
         )
     return _recommendation(row)
+
+
+_ONE = select(recommendations).where(recommendations.c.tenant == bindparam("t"), recommendations.c.id == bindparam("i"))
 
 
 def _columns(recommendation: Recommendation) -> dict[str, object]:

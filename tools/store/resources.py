@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from tools.model.money import plain
 from tools.model.price import Price
@@ -38,20 +38,28 @@ def replace(
     *,
     now: datetime,
     missing: tuple[str, ...] = (),
+    unread: frozenset[str] = frozenset(),
+    problem: str = "",
 ) -> None:
-    """Put a whole account's inventory in the place of the one before, and note that it is complete as of `now`.
+    """Put an account's inventory in the place of the one before, and note that it is complete as of `now`.
 
     `missing` are permissions that the inventory does without but that something else lacks (prices, metrics).
+    Kinds that are `unread` stay as they were, and the account is not noted as complete.
     """
     tx.execute(
         delete(resources).where(
-            resources.c.tenant == tenant, resources.c.provider == provider, resources.c.account_id == account_id
+            resources.c.tenant == tenant,
+            resources.c.provider == provider,
+            resources.c.account_id == account_id,
+            resources.c.kind.not_in(sorted(unread)),
         )
     )
-    rows = [_columns(tenant, resource) for resource in found]
+    rows = [_columns(tenant, resource) for resource in found if resource.kind not in unread]
     if rows:
         tx.execute(insert(resources), rows)
-    _note(tx, tenant, Look(provider, account_id, now, now, True, "", missing))
+    before = _look(tx, tenant, provider, account_id) if unread else None
+    complete_at = (before.complete_at if before else None) if unread else now
+    _note(tx, tenant, Look(provider, account_id, now, complete_at, True, problem, missing))
 
 
 def failed(
@@ -91,17 +99,19 @@ def one(
     id: str,  # noqa: A002
 ) -> Resource | None:
     """One resource as inventory last saw it, or None."""
-    row = tx.execute(
-        select(resources).where(
-            resources.c.tenant == tenant,
-            resources.c.provider == provider,
-            resources.c.account_id == account_id,
-            resources.c.region == region,
-            resources.c.kind == kind,
-            resources.c.id == id,
-        )
-    ).one_or_none()
+    key = {"t": tenant, "p": provider, "a": account_id, "r": region, "k": kind, "i": id}
+    row = tx.execute(_ONE, key).one_or_none()
     return _resource(row) if row else None
+
+
+_ONE = select(resources).where(
+    resources.c.tenant == bindparam("t"),
+    resources.c.provider == bindparam("p"),
+    resources.c.account_id == bindparam("a"),
+    resources.c.region == bindparam("r"),
+    resources.c.kind == bindparam("k"),
+    resources.c.id == bindparam("i"),
+)
 
 
 def last_looks(tx: Connection, tenant: str, provider: str | None = None) -> tuple[Look, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, literal, or_, select
 
@@ -12,8 +13,11 @@ from tools.model.charge import ChargeCategory
 from tools.model.money import join
 from tools.model.period import Period
 from tools.model.query import Receipt
-from tools.store.fact_tables import DETAIL, facts, loads, series
-from tools.store.loads import slots
+from tools.store import facts as places
+from tools.store import loads
+from tools.store.dialects import bytewise, ends, holds
+from tools.store.fact_tables import DETAIL, facts, series
+from tools.store.fact_tables import loads as ledger
 
 # Databases limit how many parameters a statement takes.
 _IDS_PER_QUERY = 500
@@ -56,16 +60,15 @@ def of_resources(tx: Connection, tenant: str, period: Period, resource_ids: Sequ
     """Usage of the named resources within the period; resources that the bill does not name are absent."""
     some = [list(resource_ids[n : n + _IDS_PER_QUERY]) for n in range(0, len(resource_ids), _IDS_PER_QUERY)]
     statements = [_statement(tenant, period, series.c.resource_id.in_(ids)) for ids in some or [[]]]
-    lines = [line for statement in statements for line in _read(tx, statement)]
-    return UsageTable(tuple(lines), _receipt(tx, tenant, statements[-1], lines))
+    ids = _loads(tx, tenant, period)
+    lines = [line for statement in statements for line in _read(tx, statement, ids)]
+    return UsageTable(tuple(lines), _receipt(tx, tenant, statements[-1], ids, lines))
 
 
 def of_services(tx: Connection, tenant: str, period: Period, words: Sequence[str]) -> UsageTable:
     """Usage of every service whose name holds one of the words (lower case), by resource and SKU."""
-    named = [func.lower(series.c.service_name).contains(word, autoescape=True) for word in words]
-    statement = _statement(tenant, period, or_(*named))
-    lines = _read(tx, statement)
-    return UsageTable(tuple(lines), _receipt(tx, tenant, statement, lines))
+    named = [holds(func.lower(series.c.service_name), word) for word in words]
+    return _table(tx, tenant, period, _statement(tenant, period, or_(*named)))
 
 
 def of_types(
@@ -79,24 +82,30 @@ def of_types(
         condition
         for word in types
         for condition in (
-            series.c.sku_id.endswith(f":{word}", autoescape=True),
-            series.c.charge_description.contains(f" {word} ", autoescape=True),
+            ends(series.c.sku_id, f":{word}"),
+            holds(series.c.charge_description, f" {word} "),
         )
     ]
     condition = or_(false(), *named) if tag is None else and_(or_(false(), *named), _tagged(tx, tenant, *tag))
-    statement = _statement(tenant, period, condition, by_resource=False)
-    lines = _read(tx, statement)
-    return UsageTable(tuple(lines), _receipt(tx, tenant, statement, lines))
+    return _table(tx, tenant, period, _statement(tenant, period, condition, by_resource=False))
+
+
+def _table(tx: Connection, tenant: str, period: Period, statement: Select[Any]) -> UsageTable:
+    ids = _loads(tx, tenant, period)
+    lines = _read(tx, statement, ids)
+    return UsageTable(tuple(lines), _receipt(tx, tenant, statement, ids, lines))
+
+
+def _loads(tx: Connection, tenant: str, period: Period) -> tuple[int, ...]:
+    return loads.of_days(loads.ledger(tx, tenant), period)
 
 
 def _tagged(tx: Connection, tenant: str, key: str, value: str) -> ColumnElement[bool]:
-    column = slots(tx, tenant).get(key)
+    column = loads.slots(tx, tenant).get(key)
     return false() if column is None else series.c[column] == value
 
 
-def _statement(
-    tenant: str, period: Period, condition: ColumnElement[bool], *, by_resource: bool = True
-) -> Select[tuple[object, ...]]:
+def _statement(tenant: str, period: Period, condition: ColumnElement[bool], *, by_resource: bool = True) -> Select[Any]:
     keys = (
         (series.c.resource_id if by_resource else literal("")).label("resource_id"),
         (series.c.resource_name if by_resource else literal("")).label("resource_name"),
@@ -129,11 +138,11 @@ def _statement(
             condition,
         )
         .group_by(*(keys if by_resource else keys[2:]))
-        .order_by(*(keys if by_resource else keys[2:]))
+        .order_by(*(bytewise(key) for key in (keys if by_resource else keys[2:])))
     )
 
 
-def _read(tx: Connection, statement: Select[tuple[object, ...]]) -> list[Usage]:
+def _read(tx: Connection, statement: Select[Any], load_ids: Sequence[int]) -> list[Usage]:
     return [
         Usage(
             row.resource_id,
@@ -150,15 +159,16 @@ def _read(tx: Connection, statement: Select[tuple[object, ...]]) -> list[Usage]:
             join(row.micros, row.rest),
             # A measure, not money: a float with more digits than anybody billed.
             Decimal(repr(round(float(row.quantity), 6))),
-            row.days,
+            int(row.days),
             int(row.raw_rows),
         )
-        for row in tx.execute(statement)
+        for row in places.rows(tx, statement, load_ids)
     ]
 
 
-def _receipt(tx: Connection, tenant: str, statement: Select[tuple[object, ...]], lines: list[Usage]) -> Receipt:
-    compiled = statement.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True})
-    parameters = tuple((str(name), str(value)) for name, value in sorted(compiled.params.items()))
-    as_of = tx.execute(select(func.max(loads.c.loaded_at)).where(loads.c.tenant == tenant)).scalar()
-    return Receipt(str(compiled), parameters, sum(line.rows for line in lines), as_of)
+def _receipt(
+    tx: Connection, tenant: str, statement: Select[Any], load_ids: Sequence[int], lines: list[Usage]
+) -> Receipt:
+    as_of = tx.execute(select(func.max(ledger.c.loaded_at)).where(ledger.c.tenant == tenant)).scalar()
+    sql, parameters = places.text_of(tx, statement, load_ids)
+    return Receipt(sql, parameters, sum(line.rows for line in lines), as_of)

@@ -66,7 +66,9 @@ def configure_logs(*, level: str = "INFO", json: bool = True, stream: TextIO | N
     for noisy in ("botocore", "urllib3", "alembic", "slack_sdk", "slack_bolt", "uvicorn", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
     # A tick that finds the one before it still at work is nothing to worry about, though the scheduler warns of it.
-    logging.getLogger("apscheduler").setLevel(max(logging.ERROR, logging.getLevelName(level.upper())))
+    # And what ClickHouse's client warns of is said again by whoever asked.
+    for noisier in ("apscheduler", "clickhouse_connect"):
+        logging.getLogger(noisier).setLevel(max(logging.ERROR, logging.getLevelName(level.upper())))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

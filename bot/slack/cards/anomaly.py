@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from bot.shared.message import Block, Message
 from bot.slack import elements as e
 from bot.slack.words import change, clip, day, escape, money, plural
@@ -9,6 +11,8 @@ from tools.model.anomaly import Anomaly
 from tools.model.driver import Driver, DriverTree
 
 EXPECTED = "anomaly.expected"
+USEFUL = "anomaly.useful"
+MUTE = "anomaly.mute"
 INVESTIGATE = "anomaly.investigate"
 
 
@@ -16,19 +20,25 @@ def headline(anomaly: Anomaly) -> str:
     """'EC2 / production: +412.00 USD (+38 %) since Mon 9 Nov 2026, day 3'."""
     grown = change(anomaly.actual, anomaly.expected)
     share = f" ({grown})" if grown else ""
-    name = clip(anomaly.series, 200) or "All costs"
+    title = clip(anomaly.title, 200) or "All costs"
+    name = title[0].upper() + title[1:]
     more = f", {plural(anomaly.days, 'day')}" if anomaly.days > 1 else ""
     return f"{name}: {money(anomaly.excess, anomaly.currency, sign=True)}{share} since {day(anomaly.started)}{more}"
 
 
-def short(anomaly: Anomaly, *, buttons: bool = True) -> list[Block]:
-    """Two blocks for a digest: what and why, and the buttons."""
-    why = f"\n{clip(anomaly.why, 500)}" if anomaly.why else ""
+def short(anomaly: Anomaly, *, buttons: bool = True, told: str = "") -> list[Block]:
+    """Two blocks for a digest: what and why, and the buttons. `told` was said above: no sentence comes twice."""
+    why = f"\n{clip(anomaly.why, 500)}" if anomaly.why and anomaly.why not in told else ""
     said = "" if anomaly.status == "open" else f" ({anomaly.status})"
     blocks = [e.section(headline(anomaly) + said + why)]
     if buttons and anomaly.status == "open":
         blocks.append(
-            e.actions(e.button("Investigate", INVESTIGATE, anomaly.id), e.button("Expected…", EXPECTED, anomaly.id))
+            e.actions(
+                e.button("Investigate", INVESTIGATE, anomaly.id),
+                e.button("Useful", USEFUL, anomaly.id),
+                e.button("Expected…", EXPECTED, anomaly.id),
+                e.button("Mute…", MUTE, anomaly.id),
+            )
         )
     return blocks
 
@@ -69,5 +79,23 @@ def expected_view(anomaly_id: str, note: str) -> Block:
         EXPECTED,
         [intro, e.text_input("Why was it expected?", "reason", least=10), e.context(anomaly_id)],
         submit="Save",
+        note=note,
+    )
+
+
+def mute_view(anomaly: Anomaly, note: str, until: date) -> Block:
+    """The modal behind [Mute…]: until when this series is silent, and why."""
+    day_field: Block = {
+        "type": "input",
+        "block_id": "until",
+        "label": e.plain("Silent until (that day included)", 2000),
+        "element": {"type": "datepicker", "action_id": "value", "initial_date": until.isoformat()},
+    }
+    intro = e.section(f"{clip(anomaly.title, 200) or 'All costs'} will not be reported until then. It stays listed.")
+    return e.modal(
+        "Mute this series",
+        MUTE,
+        [intro, day_field, e.text_input("Why?", "reason", least=10), e.context(anomaly.id)],
+        submit="Mute",
         note=note,
     )

@@ -81,6 +81,8 @@ def coverage(covered: Coverage) -> list[str]:
         parts.append(f"{percent(covered.provisional_share)} of the days may still change")
     if covered.missing:
         parts.append("missing: " + ", ".join(clip(m, 80) for m in covered.missing[:5]))
+    if covered.invoices:
+        parts.append(clip(covered.invoices, 160))
     return parts
 
 

@@ -20,25 +20,49 @@ _ROLLOUT = re.compile(r"\((ro-[\w-]{1,64})\)$")
 
 
 def message(digest: Digest, links: Mapping[str, str] | None = None) -> Message:
-    """`links` leads from a rollout's id to the address of its card."""
+    """`links` leads from a rollout's id to the address of its card. Where nothing is wrong it is three lines."""
+    if digest.calm:
+        return Message(escape(text(digest)), _calm(digest))
     blocks: list[Block] = [e.header(digest.headline)]
     if digest.why:
         blocks.append(e.section(digest.why))
     if drawn := drawing.chart(digest.chart):
         blocks.append(drawn)
     for anomaly in digest.anomalies[:ANOMALIES]:
-        blocks += anomaly_card.short(anomaly)
-    if len(digest.anomalies) > ANOMALIES:
-        blocks.append(e.context(e.more(len(digest.anomalies) - ANOMALIES) + " anomalies: ask me to list them"))
+        blocks += anomaly_card.short(anomaly, told=digest.why)
+    if rest := _rest(digest):
+        blocks.append(e.context(rest))
     if moved := drawing.table(digest.movers, most=10):
         blocks.append(moved)
     if digest.month_end is not None:
         blocks.append(e.section(month_end(digest)))
+    if digest.saved:
+        blocks.append(e.context(digest.saved))
     if digest.waiting:
         blocks.append(e.small_print(_waiting(digest.waiting, links or {})))
-    blocks.append(e.context(" · ".join([*coverage(digest.coverage), *_as_of(digest)]) or "no data yet"))
+    blocks.append(_coverage(digest))
     assert len(blocks) <= MOST_BLOCKS
     return Message(escape(text(digest)), tuple(blocks))
+
+
+def _calm(digest: Digest) -> tuple[Block, ...]:
+    """What was spent, where the month ends, and how complete the data is."""
+    end = [month_end(digest)] if digest.month_end is not None else [digest.why]
+    saved = [digest.saved] if digest.saved else []
+    return (e.header(digest.headline), e.section(" ".join([*end, *saved])), _coverage(digest))
+
+
+def _coverage(digest: Digest) -> Block:
+    return e.context(" · ".join([*coverage(digest.coverage), *_as_of(digest)]) or "no data yet")
+
+
+def _rest(digest: Digest) -> str:
+    """How many anomalies are not in the message, and why."""
+    below = len(digest.anomalies) - ANOMALIES
+    parts = [f"{e.more(below)} anomalies"] if below > 0 else []
+    if digest.held:
+        parts.append(f"{digest.held} smaller held back: this week's alerts are used up")
+    return f"{' · '.join(parts)}: ask me to list them" if parts else ""
 
 
 def rollout_ids(digest: Digest) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from tools.model.access import Role
 from tools.model.anomaly import Anomaly
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.rollout import HealthVerdict, Rollout, State, Verdict
-from tools.store import audit, findings, people, recommendations, rollouts
+from tools.store import audit, findings, people, recommendations, rollout_history
 
 APPROVALS = "cost-approvals"
 Card = dict[str, Any]
@@ -102,7 +102,7 @@ async def test_the_thread_of_a_card_is_told_that_somebody_must_approve(
     world.add(proposal())
     shown = await card(workspace, world)
     with world.database.begin() as tx:
-        rollouts.add_event(tx, world.rollout(), "x", "y", now=START)
+        rollout_history.add_event(tx, world.rollout(), "x", "y", now=START)
     await deliver(workspace, world)
     replies = workspace.transcript(APPROVALS, shown["ts"])[1:]
     assert [m["text"] for m in replies] == [
@@ -220,7 +220,7 @@ async def test_a_running_rollout_is_counted_and_rolled_back_by_a_person(
     )
     world.add(running)
     with world.database.begin() as tx:
-        rollouts.keep_verdict(
+        rollout_history.keep_verdict(
             tx,
             TENANT,
             HealthVerdict(running.id, 0, START, Verdict.HEALTHY, "0.2 % of 9,000 requests failed, as before"),
@@ -342,6 +342,27 @@ async def test_an_anomaly_is_investigated_and_explained(workspace: SlackWorkspac
     await workspace.aio.wait_for(lambda m: "Dan Ito expected this: load test" in m["text"])
     with world.database.read() as tx:
         assert [a.status for a in findings.anomalies(tx, TENANT)] == ["expected"]
+
+
+async def test_an_anomaly_is_called_useful_and_its_series_muted(
+    workspace: SlackWorkspace, bot: AsyncApp, world: World
+) -> None:
+    """[Useful] is kept at once; [Mute…] asks until when and why, and keeps both."""
+    from bot.slack.cards import anomaly as anomaly_card
+
+    with world.database.begin() as tx:
+        findings.save_anomalies(tx, TENANT, (_anomaly(),), now=START)
+    ts = await _post(workspace, anomaly_card.short(_anomaly()))
+    message = await workspace.aio.wait_for(lambda m: m["ts"] == ts)
+    await workspace.aio.press("dan", message, "anomaly.useful")
+    await workspace.aio.wait_for(lambda m: m["thread_ts"] == ts and "Dan Ito found this useful" in m["text"])
+    await workspace.aio.press("dan", message, "anomaly.mute")
+    form = await workspace.aio.wait_for_view("dan")
+    await workspace.aio.submit("dan", form["id"], {"reason": "migration until christmas", "until": "2026-12-24"})
+    await workspace.aio.wait_for(lambda m: "Dan Ito muted this series until 24 Dec 2026: migration" in m["text"])
+    with world.database.read() as tx:
+        said = [(f.verdict, f.reason, f.until) for f in findings.feedback(tx, TENANT)]
+    assert said == [("useful", "", None), ("mute", "migration until christmas", date(2026, 12, 24))]
 
 
 def _anomaly() -> Anomaly:

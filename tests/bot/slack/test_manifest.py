@@ -57,12 +57,12 @@ def test_every_button_that_is_drawn_is_heard() -> None:
     drawn = {
         *(rollout.APPROVE, rollout.REJECT, rollout.STOP, rollout.ROLLBACK, rollout.RETRY),
         *(rollout.HAPPENED, rollout.NOT_HAPPENED, answer.SHOW_QUERY, f"{answer.CHOOSE}.0", f"{answer.CHOOSE}.menu"),
-        *(recommendation.PROPOSE, anomaly.EXPECTED, anomaly.INVESTIGATE),
+        *(recommendation.PROPOSE, anomaly.EXPECTED, anomaly.INVESTIGATE, anomaly.USEFUL, anomaly.MUTE),
     }
     heard = [listener.name for listener in LISTENERS if listener.kind == ACTION]
     assert heard[-1] == "*"
     for action in drawn:
         assert any(re.fullmatch(pattern(name), action) for name in heard[:-1]), action
-    forms = {rollout.REJECT, rollout.STOP, rollout.ROLLBACK, anomaly.EXPECTED}
+    forms = {rollout.REJECT, rollout.STOP, rollout.ROLLBACK, anomaly.EXPECTED, anomaly.MUTE}
     assert forms == {listener.name for listener in LISTENERS if listener.kind == VIEW} - {"*"}
     assert home.EXAMPLES

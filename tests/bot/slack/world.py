@@ -29,7 +29,7 @@ from tools.model.identifiers import random_id
 from tools.model.period import Period
 from tools.model.query import Coverage, Receipt
 from tools.model.rollout import Plan, Rollout, Stage, State
-from tools.store import outbox, people, rollouts
+from tools.store import outbox, people, rollout_history, rollouts
 from tools.store.database import Database
 from tools.telemetry.metrics import Metrics
 
@@ -222,7 +222,7 @@ class World:
         """Store a rollout as proposing does, its card to be told."""
         with self.database.begin() as tx:
             rollouts.add(tx, rollout)
-            rollouts.add_event(tx, rollout, "Ben Okafor", f"proposed: {rollout.plan.title}", now=self.clock())
+            rollout_history.add_event(tx, rollout, "Ben Okafor", f"proposed: {rollout.plan.title}", now=self.clock())
             outbox.put(tx, TENANT, "rollout", rollout.id, now=self.clock(), channel=rollout.channel)
         return rollout
 

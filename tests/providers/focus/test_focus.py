@@ -103,7 +103,7 @@ def test_patterns_may_name_folders(tmp_path: Path) -> None:
     (tmp_path / "2026-10").mkdir()
     for name in ("b.csv", "a.CSV"):
         (tmp_path / "2026-10" / name).write_text("x\n1\n", encoding="utf-8")
-    (tmp_path / "2026-10" / "manifest.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "2026-10" / "notes.json").write_text("{}", encoding="utf-8")
     assert [f.name for f in files.find([str(tmp_path / "2026-*")])] == ["a.CSV", "b.csv"]
 
 

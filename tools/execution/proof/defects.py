@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import true, update
+from sqlalchemy import update
 
 from tools.execution import allowed, decisions, health, judge, preflight, sending
 from tools.execution.decisions import BACK, Effect
 from tools.execution.judge import Judgement
 from tools.execution.planning import resource_key
 from tools.model.rollout import TERMINAL, IntentStatus, Rollout, State, Verdict
-from tools.store import audit, people, rollouts, stops
+from tools.store import audit, people, rollout_intents, rollouts, stops
 from tools.store import rollout_tables as tables
 
 Swap = tuple[object, str, Any]
@@ -64,11 +64,11 @@ def _no(*args: object, **kwargs: object) -> bool:
 
 
 def _no_fences(modules: Mapping[str, ModuleType]) -> tuple[Swap, ...]:
-    return ((rollouts, "fenced", lambda epoch: true()), (rollouts, "lock", _yes))
+    return ((rollouts, "transition", _no_fence), (rollouts, "lock", _yes))
 
 
 def _claimed_by_all(modules: Mapping[str, ModuleType]) -> tuple[Swap, ...]:
-    return (*_no_fences(modules), (rollouts, "claim_intent", _claim_without_compare))
+    return (*_no_fences(modules), (rollout_intents, "claim", _claim_without_compare))
 
 
 def _empty(*args: object, **kwargs: object) -> str:
@@ -84,9 +84,17 @@ def _a_program_may(tx: Any, tenant: str, person: Any, *permissions: Any) -> Any:
     return _CHECK(tx, tenant, replace(person, is_human=True), *permissions)
 
 
-def _no_version(tx: Any, before: Any, after: Any, *where: Any) -> bool:
+def _no_fence(tx: Any, before: Any, after: Any, *, epoch: Any = None, unexpired_at: Any = None) -> bool:
+    return _TRANSITION(tx, before, after, unexpired_at=unexpired_at)
+
+
+def _no_expiry(tx: Any, before: Any, after: Any, *, epoch: Any = None, unexpired_at: Any = None) -> bool:
+    return _TRANSITION(tx, before, after, epoch=epoch)
+
+
+def _no_version(tx: Any, before: Any, after: Any, **conditions: Any) -> bool:
     with_any = rollouts.get(tx, before.tenant, before.id)
-    return _TRANSITION(tx, with_any, after, *where)
+    return _TRANSITION(tx, with_any, after, **conditions)
 
 
 def _claim_without_compare(tx: Any, tenant: str, intent: Any, epoch: int, *, now: Any) -> bool:
@@ -147,8 +155,8 @@ def _sent_without_looking(rollout: Any, intent: Any, observation: Any, now: Any,
     return _EFFECT(rollout, intent, observation, now, limits) if observation is not None else Effect.SEND
 
 
-def _not_freed(tx: Any, before: Any, after: Any, *where: Any) -> bool:
-    stands = _TRANSITION(tx, before, after, *where)
+def _not_freed(tx: Any, before: Any, after: Any, **conditions: Any) -> bool:
+    stands = _TRANSITION(tx, before, after, **conditions)
     if stands and after.state in TERMINAL:
         rollouts.claim_resource(tx, after.tenant, resource_key(after.plan), after.id)
     return stands
@@ -173,7 +181,7 @@ DEFECTS = (
     ),
     Defect(
         "an approval after its time counts",
-        lambda modules: ((modules["gates"], "_in_time", _nothing), (rollouts, "not_expired", lambda now: true())),
+        lambda modules: ((modules["gates"], "_in_time", _nothing), (rollouts, "transition", _no_expiry)),
     ),
     Defect("an approval is used however old it is", _one(preflight, "too_old", _no)),
     Defect("the kill switch is not read at the claim", _one(stops, "standing", _nothing)),
@@ -194,7 +202,7 @@ DEFECTS = (
     Defect("a regression raises no alarm", _one(health, "judge", _no_alarm)),
     Defect("nobody watches at a gate", _decider(State.AWAITING_APPROVAL, _gate_not_watched)),
     Defect("nobody watches after a rollback", _decider(State.GUARDING, _no_guard)),
-    Defect("open effects survive a rollback", _one(rollouts, "close_intents", _nothing)),
+    Defect("open effects survive a rollback", _one(rollout_intents, "close", _nothing)),
     Defect("the end does not free the resource", _one(rollouts, "transition", _not_freed)),
     Defect("moves are not on record", _one(audit, "record", _nothing)),
     Defect("held for ever", _decider(State.HELD, _nothing)),

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from tools.execution.proof.world import Cloud, Health
+from tools.execution.proof.world import LATE, Cloud, Health
 from tools.model.rollout import TERMINAL, IntentStatus, Plan, Rollout, State, Verdict
-from tools.store import audit, rollouts
+from tools.store import audit, rollout_approvals, rollout_history, rollout_intents, rollouts
 from tools.store.database import Database
 
 APPROVERS = frozenset({"ben@proof.example", "carla@proof.example"})
@@ -30,6 +30,7 @@ class Watch:
     cloud: Cloud
     health: Health
     approval_age: timedelta
+    id: str = ""
     stopped_at: datetime | None = None
     drifted_at: datetime | None = None
     last: Rollout | None = None
@@ -56,15 +57,18 @@ class Watch:
         if desired == plan.before:
             return
         with self.database.read() as tx:
-            (rollout,) = rollouts.listing(tx, self.tenant)
+            rollout = rollouts.get(tx, self.tenant, self.id)
             self._approved(tx, rollout, desired)
-            given = rollouts.approvals(tx, self.tenant, rollout.id)
-            sent = [i for i in rollouts.intents(tx, self.tenant, rollout.id) if i.desired == desired and i.attempts]
+            given = rollout_approvals.listing(tx, self.tenant, rollout.id)
+            sent = [
+                i for i in rollout_intents.listing(tx, self.tenant, rollout.id) if i.desired == desired and i.attempts
+            ]
         _must(bool(sent), "a write without a claimed intent")
-        _must(self.cloud.seen, "a step was sent again without looking what became of it")
+        _must(self.cloud.looked, "a step was sent again without looking what became of it")
         newest = max(i.sent_at for i in sent if i.sent_at is not None)
         _must(self.stopped_at is None or newest <= self.stopped_at, "claimed while everything was stopped")
-        _must(self.drifted_at is None or sent[-1].created_at <= self.drifted_at, "begun on a resource that was changed")
+        drifted_at = self.cloud.drift_shown_at if self.cloud.kind in LATE else self.drifted_at
+        _must(drifted_at is None or sent[-1].created_at <= drifted_at, "begun on a resource that was changed")
         if sent[-1].attempts == 1 and sent[-1].sent_at is not None:
             age = sent[-1].sent_at - max(a.at for a in given)
             _must(age <= self.approval_age, "an approval was used too late")
@@ -81,7 +85,9 @@ class Watch:
         with self.database.read() as tx:
             _must(audit.verify(tx, self.tenant).problems == (), "the audit chain is broken")
             lines = [e for e in audit.entries(tx, self.tenant, subject=rollout.id) if e.outcome == "done"]
-            open_ = [i for i in rollouts.intents(tx, self.tenant, rollout.id) if i.status is IntentStatus.SENDING]
+            open_ = [
+                i for i in rollout_intents.listing(tx, self.tenant, rollout.id) if i.status is IntentStatus.SENDING
+            ]
             holder = rollouts.holder(tx, self.tenant, f"Proof/1/here/{rollout.plan.resource_id}")
         versions = sorted(int(str(e.detail["version"])) for e in lines if "version" in e.detail)
         _must(versions == list(range(2, rollout.version + 1)), "a move is not (or twice) on record")
@@ -92,13 +98,13 @@ class Watch:
     def _moved(self, last: Rollout, rollout: Rollout) -> None:
         if rollout.state is State.BAKING and last.state is State.EXECUTING:
             _must(self.cloud.changed >= last.current.units, "a step was passed before its units were changed")
-        if rollout.state is State.GUARDING and self.cloud.kind not in {"stale", "once"}:
+        if rollout.state is State.GUARDING and self.cloud.kind not in LATE:
             _must(self.cloud.changed == 0, "a rollback was called done before its units were back")
         onward = {State.AWAITING_APPROVAL, State.FINALISING, State.SUCCEEDED}
         if last.state in {State.BAKING, State.FINALISING} and rollout.state in onward:
             _must(self.health.read_in in {"good", "bad"}, "a step was passed while nothing was known of health")
             with self.database.read() as tx:
-                looks = rollouts.verdicts(tx, self.tenant, rollout.id)
+                looks = rollout_history.verdicts(tx, self.tenant, rollout.id)
             said = [look.verdict for look in looks if look.stage == last.stage]
             _must(bool(said) and said[-1] is Verdict.HEALTHY, "a step was passed without being healthy")
 
@@ -107,7 +113,7 @@ class Watch:
         _must(len(stages) == 1, "a write of a state that is no step of the plan")
         given = {
             a.actor
-            for a in rollouts.approvals(tx, self.tenant, rollout.id)
+            for a in rollout_approvals.listing(tx, self.tenant, rollout.id)
             if a.stage == stages[0] and a.plan_hash == rollout.plan.hash
         }
         _must(

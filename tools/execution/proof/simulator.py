@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import StaticPool, create_engine
+from sqlalchemy import Connection, bindparam, select
 
 from tools.execution import requests
 from tools.execution.limits import Limits
+from tools.execution.proof.ground import RISKS, ROLES, Ground, memory
 from tools.execution.proof.invariants import ViolationError, Watch
-from tools.execution.proof.world import CHANGE, KINDS, Clock, Cloud, Health
+from tools.execution.proof.world import KINDS, PRINT, Clock, Cloud, Health
 from tools.model.access import Principal, Role
 from tools.model.errors import NotFoundError, RefusedError
-from tools.model.recommendation import Recommendation
-from tools.model.resource import Resource
 from tools.model.rollout import TERMINAL, Rollout, Seen, State
-from tools.store import people, recommendations, resources, rollouts
-from tools.store.database import Database
+from tools.store import audit, rollouts
+from tools.store.rollout_tables import rollouts as table
 
-_ROLES = {
-    "priya": Role.APPROVER,
-    "ben": Role.APPROVER,
-    "carla": Role.ADMIN,
-    "olaf": Role.OPERATOR,
-    "dan": Role.VIEWER,
-}
 # Where the cloud cannot fence a late write, a pause is shorter than the guard after a rollback.
 LIMITS = Limits(
     bake=timedelta(seconds=30),
@@ -47,10 +36,11 @@ LIMITS = Limits(
     lease=timedelta(seconds=15),
     resend_after=timedelta(seconds=20),
     recent=timedelta(seconds=60),
+    history_windows=3,
+    least_windows=2,
 )
 _LONGEST_PAUSE, _LONGEST_FENCED = 100.0, 400.0
 _CALM_LOOKS = 400
-_RUNS_PER_DATABASE = 250
 
 
 class DiedError(BaseException):
@@ -67,12 +57,16 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its state, and what was violated (empty: nothing)."""
+    """How a run ended: its state, and what was violated (empty: nothing).
+
+    `record` is the hash at the end of the audit chain: two runs with the same one did the same at the same moments.
+    """
 
     seed: int
     kind: str
     state: str
     violation: str = ""
+    record: str = ""
 
 
 @dataclass
@@ -80,7 +74,7 @@ class Run:
     """One rollout in one hostile world."""
 
     parts: Parts
-    database: Database
+    ground: Ground
     seed: int
     actions: int = 45
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -91,7 +85,9 @@ class Run:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a seeded run, not a secret
-        self.tenant = f"run-{self.seed}"
+        self.database, self.tenant = self.ground.database, self.ground.tenant
+        self.known_at = -1
+        self.known: Rollout | None = None
         self.clock = Clock()
         kind = self.chance.choice(KINDS)
         self.cloud = Cloud(kind, self.chance.choice((1, 3, 9, 10, 20)), self.chance, self.clock)
@@ -102,8 +98,9 @@ class Run:
 
     def play(self) -> Ended:
         """Play the run to its end; never raises for what it finds."""
-        self.rollout = self._propose()
-        self.cards: list[Seen] = [self.rollout.seen]
+        self.ground.clear()
+        self.id = self.watch.id = self._propose().id
+        self.cards: list[Seen] = [self._get().seen]
         try:
             self.trouble = self.cloud.trouble = self.chance.choice((0.0, 0.03, 0.1, 0.25))
             for _ in range(self.actions):
@@ -113,8 +110,13 @@ class Run:
             end = self._calm()
             self.watch.at_the_end(end)
         except ViolationError as violation:
-            return Ended(self.seed, self.cloud.kind, str(self._get().state), str(violation))
-        return Ended(self.seed, self.cloud.kind, str(end.state))
+            return self._ended(str(violation))
+        return self._ended()
+
+    def _ended(self, violation: str = "") -> Ended:
+        with self.database.read() as tx:
+            record = audit.head(tx, self.tenant)
+        return Ended(self.seed, self.cloud.kind, str(self._get().state), violation, record)
 
     def _act(self) -> None:
         self.clock.pass_(self.chance.uniform(0.5, 12))
@@ -235,13 +237,14 @@ class Run:
         elif what == "go":
             self._go_on()
         elif what == "drift" and self.chance.random() < 0.3:
-            self._drift(self.chance.choice(("as planned", "as planned", "something else")))
+            self._drift(self.chance.choice((PRINT, PRINT, "something else")))
         elif what == "jump":
             self.clock.pass_(self.chance.choice((60, 300, 1000, 3000)))
 
     def _drift(self, seen: str) -> None:
         if seen != self.cloud.print:
-            self.watch.drifted_at = self.clock() if seen != "as planned" else None
+            self.watch.drifted_at = self.clock() if seen != PRINT else None
+            self.cloud.drift_shown_at = None
         self.cloud.print = seen
 
     def _go_on(self) -> None:
@@ -253,7 +256,7 @@ class Run:
         self.trouble = self.cloud.trouble = 0.0
         self.health.mode = "good" if self.health.mode != "bad" else "bad"
         attended = self.chance.random() < 0.7
-        self._drift("as planned")
+        self._drift(PRINT)
         self._go_on()
         for look in range(_CALM_LOOKS):
             rollout = self._get()
@@ -284,29 +287,30 @@ class Run:
                 raise ViolationError(f"a rollback was refused: {refusal.reason}") from None
 
     def _get(self) -> Rollout:
+        changes = self.ground.changes() if self.ground.changes else -1
+        known = self.known
+        if known is not None and changes == self.known_at >= 0:
+            return known
         with self.database.read() as tx:
-            return rollouts.get(tx, self.tenant, self.rollout.id)
+            if known is None or _moved(tx, known):
+                known = self.known = rollouts.get(tx, self.tenant, self.id)
+        self.known_at = changes
+        return known
 
     def _person(self, handle: str) -> Principal:
         human = handle != "robot"
         name = handle if human else "ben"
-        return Principal(f"{name}@proof.example", self.tenant, name, _ROLES.get(handle, Role.ADMIN), human)
+        return Principal(f"{name}@proof.example", self.tenant, name, ROLES.get(handle, Role.ADMIN), human)
 
     def _new_id(self, prefix: str) -> str:
         return f"{prefix}-{self.seed}-{next(self.ids)}"
 
     def _propose(self) -> Rollout:
-        risk = self.chance.choice(("R1", "R1", "R1", "R2"))
-        with self.database.begin() as tx:
-            for handle, role in _ROLES.items():
-                people.save(tx, self.tenant, f"{handle}@proof.example", role, name=handle, now=self.clock())
-            seen = Resource("Proof", "1", "here", "fleet", "fleet", "fleet", (), {}, self.cloud.print, self.clock())
-            resources.replace(tx, self.tenant, "Proof", "1", [seen], now=self.clock())
-            recommendations.save(tx, self.tenant, [_recommendation(self.tenant, risk)], now=self.clock())
+        risk = RISKS[1] if self.chance.random() < 0.25 else RISKS[0]
         return requests.propose(
             self.database,
             self.tenant,
-            "rec",
+            f"rec-{risk}",
             self._person("priya"),
             change=lambda name: self.cloud,
             now=self.clock,
@@ -315,59 +319,21 @@ class Run:
         )
 
 
+_WHERE = select(table.c.version, table.c.state, table.c.plan_hash).where(
+    table.c.tenant == bindparam("t"), table.c.id == bindparam("i")
+)
+
+
+def _moved(tx: Connection, known: Rollout) -> bool:
+    row = tx.execute(_WHERE, {"t": known.tenant, "i": known.id}).one()
+    return (row.version, row.state, row.plan_hash) != (known.version, known.state, known.plan.hash)
+
+
 def play(parts: Parts, first_seed: int, runs: int, *, stop_at_violation: bool = False) -> Iterator[Ended]:
     """Play runs of consecutive seeds."""
-    for start in range(first_seed, first_seed + runs, _RUNS_PER_DATABASE):
-        with memory_database() as database:
-            for seed in range(start, min(start + _RUNS_PER_DATABASE, first_seed + runs)):
-                ended = Run(parts, database, seed).play()
-                yield ended
-                if ended.violation and stop_at_violation:
-                    return
-
-
-def summary(ends: list[Ended]) -> dict[str, int]:
-    """How many runs ended in which state."""
-    return dict(sorted(Counter(e.state for e in ends).items()))
-
-
-@contextmanager
-def memory_database() -> Iterator[Database]:
-    """A database of the production schema that lives as long as this block."""
-    import tools.store.tables  # noqa: F401 - fills the metadata
-    from tools.store.metadata import metadata
-
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    with engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        raw.isolation_level = None  # as in production: we begin transactions ourselves
-    metadata.create_all(engine)
-    try:
-        yield Database(engine, "sqlite")
-    finally:
-        engine.dispose()
-
-
-def _recommendation(tenant: str, risk: str) -> Recommendation:
-    return Recommendation(
-        id="rec",
-        tenant=tenant,
-        kind="spot_migration",
-        provider="Proof",
-        account_id="1",
-        region="here",
-        resource_ids=("fleet",),
-        title="Move the fleet",
-        saving_low=Decimal(1),
-        saving_expected=Decimal(2),
-        saving_high=Decimal(3),
-        currency="USD",
-        confidence=Decimal(1),
-        risk=risk,
-        reversible=True,
-        evidence=(),
-        price_source="simulated",
-        parameters={"change": CHANGE, "resource_kind": "fleet", "resource_id": "fleet"},
-        service="service",
-    )
+    with memory() as ground:
+        for seed in range(first_seed, first_seed + runs):
+            ended = Run(parts, ground, seed).play()
+            yield ended
+            if ended.violation and stop_at_violation:
+                return

@@ -15,7 +15,10 @@ from tools.providers.base import ChangePlan, HealthReading, Observation, Sample
 
 CHANGE = "proof.fleet"
 KINDS = ("absolute", "two_step", "stale", "once", "etag")
+# These may show the past.
+LATE = frozenset({"stale", "once"})
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+PRINT = "as planned"
 _PLAIN, _MIXED = "plain", "mixed"
 
 
@@ -50,12 +53,14 @@ class Cloud:
     share: int = 0
     form: str = _PLAIN
     changed: int = 0
-    print: str = "as planned"
+    print: str = PRINT
     trouble: float = 0.0
     landed: dict[str, int] = field(default_factory=dict)
     last: Observation | None = None
     etag: int = 0
     seen: bool = False
+    looked: bool = False
+    drift_shown_at: datetime | None = None
     name: str = CHANGE
 
     def plan(self, resource: Resource, percents: tuple[int, ...]) -> ChangePlan:
@@ -81,19 +86,22 @@ class Cloud:
             self.print,
         )
         before, self.last, self.seen = self.last, now, True
-        if self.kind in {"stale", "once"} and before is not None and self.chance.random() < self.trouble:
-            return before
+        if self.kind in LATE and before is not None and self.chance.random() < self.trouble:
+            now = before
+        if now.fingerprint == self.print != PRINT:
+            self.drift_shown_at = self.drift_shown_at or self.clock()
         return now
 
     def apply(self, plan: Plan, desired: dict[str, object], token: str) -> None:
         self._maybe_fail()
-        begun = self.etag
+        # Whether somebody looked between the sending before and this one, whatever lands while it is on its way.
+        begun, looked, self.seen = self.etag, self.seen, False
         self.in_flight("cloud/in flight")
         if self.kind == "etag" and self.etag != begun:
             raise ResourceConflictError("Somebody else wrote meanwhile.")
         self.etag += 1
+        self.looked = looked
         self.on_write(plan, desired, token)
-        self.seen = False
         self.landed[token] = self.landed.get(token, 0) + 1
         if self.kind == "two_step" and desired["form"] == _PLAIN and self.changed:
             self.share, self.form = 0, _MIXED

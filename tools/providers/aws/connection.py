@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 PROVIDER = "AWS"
+HOME_REGION = "us-east-1"
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 
@@ -64,6 +65,11 @@ class Connection:
             external_id=settings.aws_external_id.get_secret_value(),
         )
 
+    @property
+    def home(self) -> str:
+        """The region in which what has no region of its own is asked."""
+        return self.regions[0] if self.regions else HOME_REGION
+
     @overload
     def client(
         self, service: Literal["autoscaling"], account_id: str, region: str, *, effects: bool = ...
@@ -78,6 +84,8 @@ class Connection:
     def client(self, service: Literal["s3"], account_id: str, region: str, *, effects: bool = ...) -> S3Client: ...
     @overload
     def client(self, service: Literal["sts"], account_id: str, region: str, *, effects: bool = ...) -> STSClient: ...
+    @overload
+    def client(self, service: str, account_id: str, region: str, *, effects: bool = ...) -> Any: ...
     def client(self, service: str, account_id: str, region: str, *, effects: bool = False) -> Any:
         """A client of `service`; with `effects` it acts through the executor's role and never repeats a call itself."""
         role = self.executor_role if effects else self.reader_role
@@ -85,7 +93,7 @@ class Connection:
         with self._lock, our_words("connecting"):
             if key not in self._clients:
                 self._clients[key] = self._session(account_id, role).client(
-                    service,  # type: ignore[call-overload]  # one of the literals above
+                    service,  # type: ignore[call-overload]  # the stubs know some services only
                     region_name=region,
                     endpoint_url=self.endpoint or None,
                     config=_config(attempts=1 if effects else 4),
@@ -97,7 +105,7 @@ class Connection:
 
         with self._lock:
             if (account_id, role) not in self._sessions:
-                own = boto3.Session(botocore_session=_bare(), region_name=self.regions[0])
+                own = boto3.Session(botocore_session=_bare(), region_name=self.home)
                 self._sessions[account_id, role] = self._assumed(own, account_id, role) if role and account_id else own
             return self._sessions[account_id, role]
 
@@ -115,7 +123,7 @@ class Connection:
             client_creator=partial(
                 base.create_client,
                 endpoint_url=self.endpoint or None,
-                region_name=self.regions[0],
+                region_name=self.home,
                 config=_config(attempts=4),
             ),
             source_credentials=source,
@@ -126,7 +134,7 @@ class Connection:
         inner._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]  # botocore's own way
             method="assume-role", refresh_using=fetcher.fetch_credentials
         )
-        return boto3.Session(botocore_session=inner, region_name=self.regions[0])
+        return boto3.Session(botocore_session=inner, region_name=self.home)
 
 
 def _bare() -> BotocoreSession:
@@ -151,6 +159,7 @@ def _config(*, attempts: int) -> Config:
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        # Adaptive: an account that throttles slows its own client down, instead of being asked as fast as before.
+        retries={"mode": "adaptive" if attempts > 1 else "standard", "total_max_attempts": attempts},
         user_agent_extra="optiinfra",
     )

@@ -1,8 +1,9 @@
-"""Metrics: how busy instances were, from CloudWatch; no datapoints means unknown."""
+"""Metrics: how busy things were, from CloudWatch; no datapoints means unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,64 +14,92 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 DAYS = 14
-PERIOD_SECONDS = 3600
-# GetMetricData takes 500 queries a call, two per instance.
-_INSTANCES_PER_CALL = 250
+HOUR_SECONDS, DAY_SECONDS = 3600, 86400
+_QUERIES_PER_CALL = 500
 
 
-def utilisation(client: CloudWatchClient, instance_ids: Sequence[str], now: datetime) -> dict[str, dict[str, object]]:
-    """Instance id -> {"cpu_average", "cpu_maximum" (percent), "hours" (with data), "days"}; unknown ones are absent."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One series: metric of a namespace, of what the dimensions name, as Average, Maximum or Sum per period."""
+
+    namespace: str
+    metric: str
+    dimensions: tuple[tuple[str, str], ...]
+    stat: str
+    period: int = DAY_SECONDS
+
+    def query(self, id_: str) -> MetricDataQueryTypeDef:
+        return {
+            "Id": id_,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": self.namespace,
+                    "MetricName": self.metric,
+                    "Dimensions": [{"Name": name, "Value": value} for name, value in self.dimensions],
+                },
+                "Period": self.period,
+                "Stat": self.stat,
+            },
+            "ReturnData": True,
+        }
+
+
+def utilisation(
+    client: CloudWatchClient,
+    ids: Sequence[str],
+    now: datetime,
+    *,
+    namespace: str = "AWS/EC2",
+    dimension: str = "InstanceId",
+) -> dict[str, dict[str, object]]:
+    """Id -> {"cpu_average", "cpu_maximum" (percent), "hours" (with data), "days"}; unknown ones are absent."""
+    wanted = [
+        Wanted(namespace, "CPUUtilization", ((dimension, id_),), stat, HOUR_SECONDS)
+        for id_ in ids
+        for stat in ("Average", "Maximum")
+    ]
+    values = read(client, wanted, now.replace(minute=0, second=0, microsecond=0), days=DAYS)
     found: dict[str, dict[str, object]] = {}
-    end = now.replace(minute=0, second=0, microsecond=0)
-    for start in range(0, len(instance_ids), _INSTANCES_PER_CALL):
-        some = instance_ids[start : start + _INSTANCES_PER_CALL]
-        with our_words("reading how busy instances are"):
-            values = _values(client, some, end)
-        for number, instance_id in enumerate(some):
-            averages, maxima = values.get(f"a{number}", []), values.get(f"m{number}", [])
-            if averages and maxima:
-                found[instance_id] = {
-                    "cpu_average": round(sum(averages) / len(averages), 2),
-                    "cpu_maximum": round(max(maxima), 2),
-                    "hours": len(averages),
-                    "days": DAYS,
-                }
+    for id_, averages, maxima in zip(ids, values[::2], values[1::2], strict=True):
+        if averages and maxima:
+            found[id_] = {
+                "cpu_average": round(sum(averages) / len(averages), 2),
+                "cpu_maximum": round(max(maxima), 2),
+                "hours": len(averages),
+                "days": DAYS,
+            }
     return found
 
 
-def _values(client: CloudWatchClient, instance_ids: Sequence[str], end: datetime) -> dict[str, list[float]]:
-    values: dict[str, list[float]] = {}
-    pages = client.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=list(_queries(instance_ids)), StartTime=end - timedelta(days=DAYS), EndTime=end
-    )
-    for page in pages:
-        for result in page["MetricDataResults"]:
-            values.setdefault(result["Id"], []).extend(result["Values"])
-    return values
+def totals(client: CloudWatchClient, wanted: Sequence[Wanted], now: datetime) -> list[int | None]:
+    """What each series added up to in two weeks; None where nothing was measured."""
+    values = read(client, wanted, now.replace(hour=0, minute=0, second=0, microsecond=0), days=DAYS)
+    return [round(sum(points)) if points else None for points in values]
 
 
-def _queries(instance_ids: Sequence[str]) -> Iterator[MetricDataQueryTypeDef]:
-    for number, instance_id in enumerate(instance_ids):
-        for letter, stat in (("a", "Average"), ("m", "Maximum")):
-            yield {
-                "Id": f"{letter}{number}",
-                "MetricStat": {
-                    "Metric": {
-                        "Namespace": "AWS/EC2",
-                        "MetricName": "CPUUtilization",
-                        "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
-                    },
-                    "Period": PERIOD_SECONDS,
-                    "Stat": stat,
-                },
-                "ReturnData": True,
-            }
+def latest(client: CloudWatchClient, wanted: Sequence[Wanted], now: datetime) -> list[float | None]:
+    """The newest value of each daily series of the last days; None where nothing was measured."""
+    return [points[0] if points else None for points in read(client, wanted, now, days=4)]
+
+
+def read(client: CloudWatchClient, wanted: Sequence[Wanted], end: datetime, *, days: int) -> list[list[float]]:
+    """The values of each series in the days before `end`, newest first, all pages."""
+    found: list[list[float]] = [[] for _ in wanted]
+    start = end - timedelta(days=days)
+    for first in range(0, len(wanted), _QUERIES_PER_CALL):
+        some = wanted[first : first + _QUERIES_PER_CALL]
+        queries = [one.query(f"q{first + number}") for number, one in enumerate(some)]
+        with our_words("reading metrics"):
+            pages = client.get_paginator("get_metric_data").paginate(
+                MetricDataQueries=queries, StartTime=start, EndTime=end, ScanBy="TimestampDescending"
+            )
+            for page in pages:
+                for result in page["MetricDataResults"]:
+                    found[int(result["Id"][1:])].extend(result["Values"])
+    return found
 
 
 def probe(client: CloudWatchClient, now: datetime) -> object:
     """The smallest call that needs the permission."""
-    return client.get_metric_data(
-        MetricDataQueries=list(_queries(["i-00000000000000000"]))[:1],
-        StartTime=now - timedelta(hours=1),
-        EndTime=now,
-    )
+    one = Wanted("AWS/EC2", "CPUUtilization", (("InstanceId", "i-00000000000000000"),), "Average", HOUR_SECONDS)
+    return client.get_metric_data(MetricDataQueries=[one.query("q0")], StartTime=now - timedelta(hours=1), EndTime=now)

@@ -17,6 +17,7 @@ from tools.model.errors import (
     ThrottledError,
     TransientError,
 )
+from tools.providers.aws.permissions import action_of
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -33,7 +34,15 @@ _THROTTLED = {
     "PriorRequestNotComplete",
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
+    "ProvisionedThroughputExceededException",
+    "RequestThrottledByService",
+    "TooManyRequests",
 }
+# These words mean "too often" where one asks for a bill, and "too many" where one makes things.
+_THROTTLED_READS = {"LimitExceededException", "LimitExceeded"}
+# The clock of this machine (or of AWS) is wrong: signatures are only good for minutes.
+_CLOCK = {"RequestTimeTooSkewed", "RequestInTheFuture", "SignatureNotYetValid"}
+_CLOCK_WORDS = ("signature expired", "signature not yet current", "not yet current", "clock")
 _NO_IDENTITY = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -45,9 +54,21 @@ _NO_IDENTITY = {
     "InvalidAccessKeyId",
     "InvalidToken",
     "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
     "IncompleteSignature",
+    "InvalidSignatureException",
+    "TokenRefreshRequired",
 }
-_FORBIDDEN = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "OptInRequired"}
+_FORBIDDEN = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedAccess",
+    "AuthorizationError",
+    "NotAuthorized",
+    "OptInRequired",
+    "OptInRequiredException",
+}
 _CONFLICT = {
     "IncorrectInstanceState",
     "IncorrectState",
@@ -59,6 +80,16 @@ _CONFLICT = {
     "InstanceRefreshInProgress",
     "OperationNotPermitted",
     "VolumeInUse",
+    "ConflictException",
+    "OperationAborted",
+    "ResourceConflictException",
+    "ResourceInUseException",
+    "IncorrectModificationState",
+    "DependencyViolation",
+    "InvalidDBInstanceState",
+    "InvalidDBInstanceStateFault",
+    "PreconditionFailed",
+    "ConcurrentModification",
 }
 _CAPACITY = {
     "InsufficientInstanceCapacity",
@@ -66,6 +97,9 @@ _CAPACITY = {
     "InsufficientCapacity",
     "SpotMaxPriceTooLow",
     "UnfulfillableCapacity",
+    "InsufficientDBInstanceCapacity",
+    "InsufficientDBInstanceCapacityFault",
+    "InsufficientAddressCapacity",
     "Unsupported",
 }
 _QUOTA = {
@@ -77,10 +111,35 @@ _QUOTA = {
     "LimitExceededException",
     "ServiceQuotaExceededException",
     "VolumeLimitExceeded",
+    "ResourceLimitExceeded",
+    "ResourceLimitExceededException",
+    "InstanceQuotaExceeded",
+    "StorageQuotaExceeded",
+    "MaxIOPSLimitExceeded",
+    "AddressLimitExceeded",
+    "SnapshotLimitExceeded",
 }
-_UNCLEAR = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
+_MISSING = {"DBInstanceNotFound", "DBInstanceNotFoundFault", "404", "ResourceNotFoundException", "LoadBalancerNotFound"}
+_UNCLEAR = {
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalServiceError",
+    "InternalServiceException",
+    "ServiceException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "ServerException",
+    "Unavailable",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InvalidNextTokenException",
+    "RequestChangedException",
+}
 # "... is not authorized to perform: ec2:DescribeVolumes on resource ...": the only part of AWS's text that is used.
 _ACTION = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z0-9]+)")
+_READS = ("Get", "List", "Describe")
 _WORD = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 
@@ -95,8 +154,8 @@ def our_words(doing: str) -> Iterator[None]:
         raise translate(error, doing) from error
     except (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError) as error:
         raise no_credentials() from error
-    except (sdk.HTTPClientError, sdk.ConnectionError) as error:
-        # Connections refused or cut and timeouts: the call may have arrived.
+    except (sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError) as error:
+        # Connections refused or cut (also in the middle of an answer) and timeouts: the call may have arrived.
         raise TransientError(
             f"AWS did not answer while {doing}.",
             changed="Whether AWS carried it out is not known; what is there now is looked at before anything else.",
@@ -117,8 +176,13 @@ def translate(error: ClientError, doing: str) -> ProviderError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     shown = code if _WORD.fullmatch(code) else "an unnamed error"
-    if code in _THROTTLED or status == 429:
+    if code in _THROTTLED or status == 429 or (code in _THROTTLED_READS and error.operation_name.startswith(_READS)):
         return ThrottledError(f"AWS asks to be called less often while {doing}.", fix="It is tried again later.")
+    if code in _CLOCK or (code in _NO_IDENTITY and _about_time(error)):
+        return DeniedError(
+            f"AWS does not accept the time of this machine ({shown}) while {doing}.",
+            fix="Set the machine's clock right (NTP): AWS refuses what is signed more than five minutes off.",
+        )
     if code in _NO_IDENTITY:
         return DeniedError(
             f"AWS does not accept the credentials ({shown}) while {doing}.",
@@ -139,7 +203,7 @@ def translate(error: ClientError, doing: str) -> ProviderError:
         )
     if code in _CONFLICT:
         return ResourceConflictError(f"AWS cannot do it in the resource's present state: {doing} ({shown}).")
-    if "NotFound" in code or code.startswith("NoSuch"):
+    if "NotFound" in code or code.startswith("NoSuch") or code in _MISSING:
         return ResourceMissingError(f"AWS does not know the resource any more: {doing} ({shown}).")
     if status >= 500 or code in _UNCLEAR:
         return TransientError(
@@ -155,23 +219,13 @@ def permission(error: ClientError) -> str:
     found = _ACTION.search(str(error.response.get("Error", {}).get("Message", "")))
     if found:
         return found.group(1)
-    return _IAM.get(error.operation_name, error.operation_name)
+    return action_of(error.operation_name)
 
 
-_IAM = {
-    "DescribeAutoScalingGroups": "autoscaling:DescribeAutoScalingGroups",
-    "UpdateAutoScalingGroup": "autoscaling:UpdateAutoScalingGroup",
-    "AssumeRole": "sts:AssumeRole",
-    "GetCallerIdentity": "sts:GetCallerIdentity",
-    "GetMetricData": "cloudwatch:GetMetricData",
-    "DescribeInstances": "ec2:DescribeInstances",
-    "DescribeVolumes": "ec2:DescribeVolumes",
-    "DescribeSnapshots": "ec2:DescribeSnapshots",
-    "DescribeAddresses": "ec2:DescribeAddresses",
-    "DescribeImages": "ec2:DescribeImages",
-    "DescribeLaunchTemplateVersions": "ec2:DescribeLaunchTemplateVersions",
-    "DescribeSpotPriceHistory": "ec2:DescribeSpotPriceHistory",
-}
+def _about_time(error: ClientError) -> bool:
+    """AWS says it in the text only; nothing of that is shown."""
+    message = str(error.response.get("Error", {}).get("Message", "")).lower()
+    return any(word in message for word in _CLOCK_WORDS)
 
 
 def no_credentials() -> DeniedError:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tools.model.errors import (
+    CapacityUnavailableError,
     DeniedError,
+    ProtectedError,
     ProviderError,
     QuotaExceededError,
     ResourceConflictError,
@@ -16,8 +18,20 @@ from tools.model.errors import (
     ThrottledError,
     TransientError,
 )
-from tools.providers.azure.identity import Identity, refuse_login
-from tools.providers.rest import Asking, Document, Pace, Reply, Rest, not_as_described, seconds_of
+from tools.providers.azure.identity import Identity, executor_of, reader_of, refuse_login
+from tools.providers.rest import (
+    ATTEMPTS,
+    EFFECT_ATTEMPTS,
+    EFFECT_SECONDS,
+    READ_SECONDS,
+    Asking,
+    Document,
+    Pace,
+    Reply,
+    Rest,
+    not_as_described,
+    seconds_of,
+)
 from tools.settings import Settings
 
 # What Microsoft calls itself on its bills.
@@ -28,6 +42,9 @@ PRICES = "https://prices.azure.com"
 # Resource Manager refills 25 reads a second per application and subscription, and lets 250 through at once.
 PER_SECOND, AT_ONCE = 15.0, 60.0
 SETTING = "OPTIINFRA_AZURE_ENDPOINT"
+CAPACITY = frozenset(
+    {"AllocationFailed", "ZonalAllocationFailed", "OverconstrainedAllocationRequest", "SkuNotAvailable"}
+)
 # "x-ms-ratelimit-microsoft.costmanagement-entity-retry-after" and its relatives (qpu, tenant, client).
 _RETRY_AFTER = re.compile(r"^(retry-after|x-ms-ratelimit-.*retry-after)$")
 # "... perform action 'Microsoft.Compute/disks/read' over scope ...": the only part of Azure's text that is used.
@@ -36,53 +53,65 @@ _ACTION = re.compile(r"action '([A-Za-z0-9.]+(?:/[A-Za-z0-9*]+)+)'")
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach Azure: which subscriptions, as whom. `retail` is the public price list, which asks for no proof."""
+    """How to reach Azure: which subscriptions, as whom. `retail` is the public price list, which asks for no proof.
+
+    `effects` is the door of the identity that may change things; it is asked under a lease, so not patiently.
+    """
 
     subscriptions: tuple[str, ...]
     identity: Identity
     rest: Rest
     retail: Rest
+    effects: Rest
 
     @classmethod
     def of(cls, settings: Settings) -> Connection:
         """From the settings; raises SettingsError for an endpoint that is no URL."""
         pace = Pace(PER_SECOND, AT_ONCE)
         endpoint = settings.azure_endpoint
-        identity = Identity(
-            settings.azure_token.get_secret_value(),
-            settings.azure_tenant_id,
-            settings.azure_client_id,
-            settings.azure_client_secret.get_secret_value(),
-            Rest("Microsoft Entra", endpoint or LOGIN, SETTING, dict, refuse_login, told_wait, pace),
-        )
+        login = Rest("Microsoft Entra", endpoint or LOGIN, SETTING, dict, refuse_login, told_wait, pace)
+        identity = reader_of(settings, login)
+
+        def door(who: Identity, attempts: int = ATTEMPTS, read_seconds: float = READ_SECONDS) -> Rest:
+            return Rest(
+                "Azure",
+                endpoint or ENDPOINT,
+                SETTING,
+                who.header,
+                refuse,
+                told_wait,
+                pace,
+                renew=who.renew,
+                attempts=attempts,
+                read_seconds=read_seconds,
+            )
+
         return cls(
             tuple(s.lower().removeprefix("/subscriptions/") for s in settings.azure_subscriptions),
             identity,
-            Rest(
-                "Azure", endpoint or ENDPOINT, SETTING, identity.header, refuse, told_wait, pace, renew=identity.renew
-            ),
+            door(identity),
             Rest("Azure", endpoint or PRICES, SETTING, dict, refuse, told_wait, pace),
+            door(executor_of(settings, login) or identity, EFFECT_ATTEMPTS, EFFECT_SECONDS),
         )
 
-    def listing(self, path: str, version: str, asking: Asking, **parameters: str) -> list[Document]:
-        """Every item of a list, all pages."""
-        return [item for page in self._pages(path, version, asking, parameters) for item in page]
+    def listing(
+        self, path: str, version: str, asking: Asking, *, effects: bool = False, **parameters: str
+    ) -> list[Document]:
+        """Every item of a list, all pages; with `effects` asked by who changes things."""
+        door = self.effects if effects else self.rest
+        return [item for page in self._pages(door, path, version, asking, parameters) for item in page]
 
     def _pages(
-        self, path: str, version: str, asking: Asking, parameters: Mapping[str, str]
+        self, door: Rest, path: str, version: str, asking: Asking, parameters: Mapping[str, str]
     ) -> Iterator[list[Document]]:
         def ask(link: str) -> tuple[list[Document], str]:
-            told = (
-                self.rest.get(link, asking)
-                if link
-                else self.rest.get(path, asking, **{"api-version": version}, **parameters)
-            )
+            told = door.get(link, asking) if link else door.get(path, asking, **{"api-version": version}, **parameters)
             items = told.get("value")
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise not_as_described("Azure", asking.doing)
             return items, str(told.get("nextLink") or "")
 
-        return self.rest.pages(ask, asking)
+        return door.pages(ask, asking)
 
 
 def told_wait(headers: Mapping[str, str]) -> float | None:
@@ -103,6 +132,10 @@ def refuse(reply: Reply, asking: Asking) -> ProviderError:
         )
     if reply.status == 403:
         return _forbidden(doing, text, asking.permission)
+    if code in CAPACITY:
+        return CapacityUnavailableError(f"Azure has no capacity of the kind asked for while {doing}.")
+    if code == "ScopeLocked":
+        return ProtectedError(f"A lock forbids it at Azure: {doing}.", fix="Whoever set the lock can take it away.")
     if code in {"QuotaExceeded", "OperationNotAllowed"}:
         return QuotaExceededError(f"The Azure subscription's quota does not allow it: {doing}.")
     if reply.status == 404:

@@ -12,6 +12,7 @@ from tools.providers.rest import Asking, Reply, Rest
 from tools.settings import Settings
 
 SCOPE = "https://management.azure.com/.default"
+SCOPE_STORAGE = "https://storage.azure.com/.default"
 ASKING = Asking("asking for a token")
 # A token is renewed this long before it ends.
 EARLY_SECONDS = 120.0
@@ -26,10 +27,15 @@ class Identity:
     client: str = ""
     secret: str = field(default="", repr=False)
     login: Rest | None = None
+    scope: str = SCOPE
     clock: Callable[[], float] = time.monotonic
     _asked: str = field(default="", repr=False)
     _ends: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def to(self, scope: str) -> Identity:
+        """The same one before another of Azure's services, which takes only tokens for itself."""
+        return Identity(self.token, self.tenant, self.client, self.secret, self.login, scope, self.clock)
 
     @property
     def name(self) -> str:
@@ -61,7 +67,7 @@ class Identity:
                 "grant_type": "client_credentials",
                 "client_id": self.client,
                 "client_secret": self.secret,
-                "scope": SCOPE,
+                "scope": self.scope,
             },
             authorized=False,
         )
@@ -75,12 +81,33 @@ class Identity:
 _FIX = "Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; the secret may have expired."
 
 
+def reader_of(settings: Settings, login: Rest) -> Identity:
+    """Who reads."""
+    return Identity(
+        settings.azure_token.get_secret_value(),
+        settings.azure_tenant_id,
+        settings.azure_client_id,
+        settings.azure_client_secret.get_secret_value(),
+        login,
+    )
+
+
+def executor_of(settings: Settings, login: Rest) -> Identity | None:
+    """Who makes approved changes; None when that is who reads."""
+    token, client = settings.azure_executor_token.get_secret_value(), settings.azure_executor_client_id
+    if not token and not client:
+        return None
+    return Identity(
+        token, settings.azure_tenant_id, client, settings.azure_executor_client_secret.get_secret_value(), login
+    )
+
+
 def require_proof(settings: Settings) -> None:
-    """Raises SettingsError when subscriptions are named but nothing proves who we are."""
+    """Raises SettingsError when nothing proves who we are, although subscriptions or exports are to be read."""
     application = (settings.azure_tenant_id, settings.azure_client_id, settings.azure_client_secret.get_secret_value())
     if not settings.azure_token.get_secret_value() and not all(application):
         raise SettingsError(
-            "OPTIINFRA_AZURE_SUBSCRIPTIONS names subscriptions, but nothing proves who we are at Azure.",
+            "Azure is to be read, but nothing proves who we are there.",
             fix="Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or OPTIINFRA_AZURE_TOKEN.",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.model.errors import InputError
@@ -13,6 +14,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "provider": ("ServiceProviderName", "ProviderName"),
     "billing_account_id": ("BillingAccountId",),
     "billing_period": ("BillingPeriodStart",),
+    "billing_end": ("BillingPeriodEnd",),
     "charge_start": ("ChargePeriodStart",),
     "charge_end": ("ChargePeriodEnd",),
     "currency": ("BillingCurrency",),
@@ -38,9 +40,15 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "charge_description": ("ChargeDescription",),
     "list_unit_price": ("ListUnitPrice",),
     "pricing_quantity": ("PricingQuantity",),
+    "invoice_id": ("InvoiceId",),
     "tags": ("Tags",),
 }
+# FOCUS has fewer than 100 columns; providers and tools that add their own stay far below this.
+MOST_COLUMNS = 2_000
+LONGEST_NAME = 300
 REQUIRED = ("BilledCost", "EffectiveCost", "ChargePeriodStart", "ChargeCategory")
+# The column that only files have which we exported ourselves.
+OURS = "x_Rows"
 UNKNOWN = "unknown"
 NO_CURRENCY = "XXX"  # ISO 4217 for "no currency"
 # Worked examples of the specification leave these out; what stands in for them is told.
@@ -86,7 +94,6 @@ _KNOWN_ELSEWHERE = frozenset(
         "AllocatedResourceName",
         "AvailabilityZone",
         "BillingAccountName",
-        "BillingPeriodEnd",
         "ChargeFrequency",
         "CommitmentDiscountCategory",
         "CommitmentDiscountName",
@@ -117,6 +124,11 @@ class Layout:
     stand_ins: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is a file of our own export."""
+        return OURS in self.names
+
 
 def recognise(file: str, header: list[str]) -> Layout:
     """Find the columns of a FOCUS file; raise InputError with what a person must do when it is not one."""
@@ -138,6 +150,17 @@ def _clean(name: str) -> str:
 
 
 def _check_header(file: str, names: list[str]) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{file} has {len(names):,} columns, more than the {MOST_COLUMNS:,} that are read.",
+            fix="Give a FOCUS 1.0-1.4 cost and usage export.",
+        )
+    longest = max(map(len, names), default=0)
+    if longest > LONGEST_NAME and len(names) > 1:
+        raise InputError(
+            f"{file} has a column with a name of {longest:,} characters, as no column has.",
+            fix="Check its first line: a quote may be open, or it is no header.",
+        )
     if len(names) == 1:
         for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
             if names[0].count(mark) > 2:
@@ -170,3 +193,29 @@ def _version(place: dict[str, int]) -> str:
             # A 1.3 file may carry both names of the provider; 1.4 dropped the old one.
             return version
     return "1.0"
+
+
+def check_types(file: str, layout: Layout, types: Sequence[str]) -> None:
+    """Raise InputError for a column whose DuckDB type cannot hold what it stands for; tags may be of any type."""
+    for thing, places in layout.positions.items():
+        name, kind = layout.names[places[0]], types[places[0]]
+        if kind in {"DOUBLE", "FLOAT"} and thing in {"billing_account_id", "sub_account_id"}:
+            raise InputError(
+                f"{name} of {file} is stored as floating-point numbers, which damages account ids.",
+                fix="Export it again with ids as text.",
+            )
+        if thing != "tags" and (kind.startswith(("STRUCT", "MAP", "UNION")) or kind.endswith("]")):
+            raise InputError(
+                f"{name} of {file} is a nested column, which a FOCUS file has for tags only.",
+                fix="Export it again with plain columns.",
+            )
+        if thing in _FIGURES and kind not in _NUMBERS and not kind.startswith("DECIMAL"):
+            raise InputError(
+                f"{name} of {file} is stored as {kind.lower()}, which is no amount.",
+                fix="Export it again with amounts as decimal numbers.",
+            )
+
+
+_FIGURES = frozenset({"billed", "effective", "list", "contracted", "quantity", "list_unit_price", "pricing_quantity"})
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_NUMBERS = frozenset({"VARCHAR", "DOUBLE", "FLOAT", *_WHOLE, *(f"U{kind}" for kind in _WHOLE)})

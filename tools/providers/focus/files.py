@@ -8,18 +8,42 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.model.errors import InputError
+from tools.providers.focus.folders import shown, walk
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 HEADER_LIMIT = 1 << 20
 # Real exports shrink 10 to 60 times; a file made to fill a disk shrinks about 1,000 times.
 _PROBE = 1 << 18
 _BOMB = 300
+# How a file begins that is something else, and what it then is.
+_SIGNS = (
+    (b"PK", "a zip archive or a spreadsheet"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet"),
+    (b"%PDF", "a PDF document"),
+    (b"SQLite format 3", "a SQLite database"),
+    (b"\xfd7zXZ", "packed with xz; only gzip can be read"),
+    (b"BZh", "packed with bzip2; only gzip can be read"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd; only gzip can be read"),
+    (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"PARE", "an encrypted parquet file"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML document"),
+    (b"<", "an XML document"),
+    (b"{", "a JSON document"),
+    (b"[", "a JSON document"),
+)
+_SIGN = 16
+_PROBED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +56,7 @@ class FocusFile:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return shown(self.path.name)
 
 
 def find(paths: Sequence[str | Path]) -> tuple[FocusFile, ...]:
@@ -44,7 +68,7 @@ def find(paths: Sequence[str | Path]) -> tuple[FocusFile, ...]:
     for given in paths:
         for path in _expand(str(given)):
             # The same file through two links is one file; its costs must not count twice.
-            found.setdefault(path.resolve(), path)
+            found.setdefault(Path(os.path.realpath(path)), path)
     return tuple(_look(path) for path in sorted(found.values()))
 
 
@@ -54,60 +78,45 @@ def _expand(given: str) -> list[Path]:
             f"{given} is an address, and only files of this machine can be read here.",
             fix="Copy the export to a folder first and give the folder.",
         )
-    path = Path(given).expanduser()
-    if path.is_dir():
-        return _walk(path)
-    if path.exists():
+    path = Path(os.path.expanduser(given))
+    # Unlike pathlib these say "no" to whatever the system refuses to look at.
+    if os.path.isdir(path):
+        return walk(path)
+    if os.path.lexists(path):
         return [path]
     matches = [Path(m) for m in sorted(glob.glob(str(path), recursive=True))]
     if not matches:
-        raise InputError(f"There is no file or folder {given}.", fix="Check the path.")
+        raise InputError(f"There is no file or folder {shown(given)}.", fix="Check the path.")
     files = [m for m in matches if m.is_file()]
-    return files + [file for m in matches if m.is_dir() for file in _walk(m)]
-
-
-def _walk(folder: Path) -> list[Path]:
-    files = [path for path in _files_below(folder) if path.name.lower().endswith(SUFFIXES)]
-    if not files:
-        raise InputError(
-            f"The folder {folder} holds no {', '.join(SUFFIXES)} file.", fix="Give the folder that holds the export."
-        )
-    return files
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    seen: set[Path] = set()
-
-    def stop(error: OSError) -> None:
-        raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}).") from error
-
-    for here, folders, names in os.walk(folder, followlinks=True, onerror=stop):
-        real = Path(here).resolve()
-        if real in seen:
-            folders.clear()  # a link that leads back
-            continue
-        seen.add(real)
-        # Names that begin with a dot or "_" are other programs' leftovers ("_temporary", "_SUCCESS").
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
-        yield from (Path(here) / name for name in sorted(names) if not name.startswith((".", "_")))
+    return files + [file for m in matches if m.is_dir() for file in walk(m)]
 
 
 def _look(path: Path) -> FocusFile:
     try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            # A pipe or a device would be waited for, or read, for ever.
+            raise InputError(f"{shown(path)} is no ordinary file.", fix="Give the csv or parquet file itself.")
         with path.open("rb") as file:
-            start = file.read(4)
-        size = path.stat().st_size
+            start = file.read(_SIGN)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-    if size == 0:
-        raise InputError(f"{path.name} is empty.", fix="Export it again; an export without costs still has a header.")
-    if start == b"PAR1":
-        return FocusFile(path, "parquet", size)
+        raise InputError(f"{shown(path)} cannot be read ({error.strerror}).") from error
+    if about.st_size == 0:
+        raise InputError(
+            f"{shown(path.name)} is empty.", fix="Export it again; an export without costs still has a header."
+        )
+    if start[:4] == b"PAR1":
+        return FocusFile(path, "parquet", about.st_size)
     if start[:2] == b"\x1f\x8b":
-        return FocusFile(path, "csv.gz", size)
-    if start[:2] == b"PK":
-        raise InputError(f"{path.name} is a zip archive or a spreadsheet.", fix="Give the csv or parquet file itself.")
-    return FocusFile(path, "csv", size)
+        return FocusFile(path, "csv.gz", about.st_size)
+    _refuse_others(path.name, start)
+    return FocusFile(path, "csv", about.st_size)
+
+
+def _refuse_others(name: str, start: bytes) -> None:
+    what = next((what for sign, what in _SIGNS if start.removeprefix(b"\xef\xbb\xbf").startswith(sign)), "")
+    if what:
+        raise InputError(f"{shown(name)} is {what}.", fix="Give the csv or parquet file itself.")
 
 
 def digest(file: FocusFile) -> str:
@@ -116,30 +125,41 @@ def digest(file: FocusFile) -> str:
         with file.path.open("rb") as content:
             return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=24)).hexdigest()
     except OSError as error:
-        raise InputError(f"{file.path} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{shown(file.path)} cannot be read ({error.strerror}).") from error
 
 
 def header(file: FocusFile) -> tuple[list[str], str]:
     """The column names of a csv file and its line end; raises InputError when it is no readable csv text."""
     raw = _beginning(file)
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in raw[:4096]:
-        raise InputError(f"{file.name} is not UTF-8 text.", fix="Save it as UTF-8 and try again.")
+    if raw[:2] == b"\x1f\x8b":
+        raise InputError(f"{file.name} is packed twice.", fix="Unpack it once.")
+    _refuse_others(file.name, raw[:_SIGN])
+    # Text of two or four bytes a character is a quarter or more of zeros; a stray one is judged with its row.
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} or raw[:_PROBED].count(0) * 8 > len(raw[:_PROBED]):
+        raise not_utf8(file)
     line, end, _ = raw.partition(b"\n")
     if not end and len(raw) >= HEADER_LIMIT:
         raise InputError(f"The first line of {file.name} is longer than {HEADER_LIMIT >> 20} MB; it is not a header.")
     if not end or not raw[len(line) + 1 :].strip():
-        raise InputError(
-            f"{file.name} has no rows below its first line.", fix="Check the export: an empty one is not read as zero."
-        )
+        raise no_rows(file)
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{file.name} is not UTF-8 text.", fix="Save it as UTF-8 and try again.") from None
+        raise not_utf8(file) from None
     try:
         names = next(csv.reader(io.StringIO(text.rstrip("\r"))), [])
     except csv.Error as error:
         raise InputError(f"The header of {file.name} cannot be read ({error}).") from None
     return names, "\\r\\n" if line.endswith(b"\r") else "\\n"
+
+
+def not_utf8(file: FocusFile) -> InputError:
+    return InputError(f"{file.name} is not UTF-8 text.", fix="Save it as UTF-8 and try again.")
+
+
+def no_rows(file: FocusFile) -> InputError:
+    below = " below its first line" if file.kind != "parquet" else ""
+    return InputError(f"{file.name} has no rows{below}.", fix="Check the export: an empty one is not read as zero.")
 
 
 def _beginning(file: FocusFile) -> bytes:
@@ -163,12 +183,26 @@ def broken_gzip(file: FocusFile) -> InputError:
 def _refuse_bomb(file: FocusFile) -> None:
     with file.path.open("rb") as packed:
         start = packed.read(_PROBE)
+        packed.seek(max(file.size - 4, 0))
+        told = int.from_bytes(packed.read(4), "little")
     try:
-        unpacked = zlib.decompressobj(31).decompress(start, len(start) * _BOMB + 1)
-    except zlib.error:
+        unpacked = len(zlib.decompressobj(31).decompress(start, len(start) * _BOMB + 1))
+        bomb = unpacked > len(start) * _BOMB
+        # A file ends with the size that it unpacks to: one may begin like an export and go on like a bomb.
+        if not bomb and told > file.size * _BOMB:
+            bomb = _unpacks_beyond(file.path, file.size * _BOMB)
+    except (OSError, EOFError, zlib.error):
         raise broken_gzip(file) from None
-    if len(unpacked) > len(start) * _BOMB:
+    if bomb:
         raise InputError(
             f"{file.name} unpacks to more than {_BOMB} times its size, as no export does; it was not read.",
             fix="Check where it comes from.",
         )
+
+
+def _unpacks_beyond(path: Path, limit: int) -> bool:
+    size = 0
+    with gzip.open(path) as packed:
+        while size <= limit and (block := packed.read(1 << 20)):
+            size += len(block)
+    return size > limit

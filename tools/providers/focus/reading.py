@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from tools.model.charge import ChargeCategory
 from tools.providers.focus.columns import NO_CURRENCY, UNKNOWN, Layout
 
-STAGE = "stage"
+# What was read lies in two tables: the texts that rows share, each combination once, and the figures of rows, by the
+# key of their texts. As one they are the stage.
+TEXTS_TABLE, FIGURES_TABLE, STAGE = "texts", "figures", "stage"
 # Texts of a staged row, in table order. Dimensions of the facts, then the tag text.
 TEXTS = (
     "sub_account_id",
@@ -26,6 +28,7 @@ TEXTS = (
     "sku_id",
     "charge_description",
     "consumed_unit",
+    "invoice_id",
     "tags",
 )
 AMOUNTS = ("billed", "effective", "list", "contracted")
@@ -46,25 +49,44 @@ MACROS = (
         TRY_CAST(x AS DECIMAL(38,18)),
         CASE WHEN regexp_full_match(x, '-?[$€£¥]?-?\d{1,3}(,\d{3})+(\.\d+)?|-?[$€£¥]-?\d+(\.\d+)?')
         THEN TRY_CAST(regexp_replace(x, '[$€£¥,]', '', 'g') AS DECIMAL(38,18)) END) END""",
-    # ISO 8601 with any offset, or the specification's month/day/year examples (checked per file, see AMBIGUOUS).
-    """CREATE MACRO moment(x) AS CASE WHEN contains(x, '/')
+    # ISO 8601 with any offset that exists, or the specification's month/day/year examples (checked per file, see
+    # AMBIGUOUS).
+    r"""CREATE MACRO moment(x) AS CASE WHEN contains(x, '/')
         THEN try_strptime(x, ['%m/%d/%y', '%m/%d/%Y', '%m/%d/%y %H:%M', '%m/%d/%Y %H:%M'])
+        WHEN strlen(x) > 20 AND regexp_matches(x, ':\d\d(\.\d+)?[+-](1[5-9]|[2-9]\d)(:?\d\d)?$') THEN NULL
         ELSE TRY_CAST(x AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END""",
     "CREATE MACRO sane(t) AS t >= TIMESTAMP '2000-01-01' AND t < TIMESTAMP '2100-01-01'",
     # What a spreadsheet makes of a long number.
     r"CREATE MACRO damaged(x) AS regexp_full_match(x, '\d(\.\d+)?[eE]\+?\d+|\d{5,}\.0+')",
+    # Our own csv files have an apostrophe before what a spreadsheet would run (tools/collection/export.py).
+    r"CREATE MACRO unguarded(x) AS CASE WHEN regexp_matches(x, '^''+[=+\-@\t\r]') THEN substr(x, 2) ELSE x END",
+    # Two ids that look the same must be the same.
+    "CREATE MACRO unseen(x) AS regexp_matches(x, '[[:cntrl:]]')",
 )
-# A staged row stands for `n` rows of one file that agree in everything but the hour and the amounts; `row` is the
-# first of them. A row whose amounts or times are bad stands alone. `mark` tells groups of other hours apart.
-CREATE_STAGE = (
-    f"CREATE TABLE {STAGE} (file INTEGER, row BIGINT, provider VARCHAR, billing_account_id VARCHAR, "
-    "billing_period DATE, day DATE, currency VARCHAR, "
+_IDENTITY = "provider VARCHAR, billing_account_id VARCHAR, billing_period DATE, currency VARCHAR"
+# A combination of texts is known by its `key`, which is short enough to meet another one by chance once in very many
+# readings; `digest` is not, and tells (see MET). `bad` says what is wrong with the texts.
+_CREATE_TEXTS = (
+    f"CREATE TABLE {TEXTS_TABLE} (key UBIGINT, file INTEGER, digest UHUGEINT, {_IDENTITY}, "
     + ", ".join(f"{t} VARCHAR" for t in TEXTS)
-    + ", "
-    + ", ".join(f"{a} DECIMAL(38,18)" for a in AMOUNTS)
-    + ", quantity DECIMAL(38,12), n BIGINT, list_unknown BIGINT, contracted_unknown BIGINT, price_off BIGINT, "
-    "mark UBIGINT, slashed BOOLEAN, bad VARCHAR)"
+    + ", slashed BOOLEAN, bad VARCHAR)"
 )
+# A row of figures stands for `n` rows of one file that agree in everything but the hour and the amounts; `row` is the
+# first of them. A row whose amounts or times are bad stands alone. `mark` tells groups of other hours apart.
+_CREATE_FIGURES = (
+    f"CREATE TABLE {FIGURES_TABLE} (file INTEGER, row BIGINT, key UBIGINT, day DATE, "
+    + ", ".join(f"{a} DECIMAL(38,18)" for a in AMOUNTS)
+    + ", quantity DECIMAL(38,12), n BIGINT, list_unknown INTEGER, contracted_unknown INTEGER, price_off INTEGER, "
+    "mark UBIGINT, bad VARCHAR)"
+)
+_CREATE_STAGE = (
+    f"CREATE VIEW {STAGE} AS SELECT f.file AS file, row, provider, billing_account_id, billing_period, day, currency, "
+    + ", ".join((*TEXTS, *AMOUNTS))
+    + ", quantity, n, list_unknown, contracted_unknown, price_off, mark, slashed, coalesce(f.bad, t.bad) AS bad "
+    f"FROM {FIGURES_TABLE} f JOIN {TEXTS_TABLE} t ON t.key = f.key"
+)
+CREATE = (_CREATE_TEXTS, _CREATE_FIGURES, _CREATE_STAGE)
+MET = f"SELECT key FROM {TEXTS_TABLE} GROUP BY key HAVING count(*) > 1 LIMIT 1"
 # Files whose dates are month/day/year only by our guess: a billing period that would not begin a month.
 AMBIGUOUS = (
     f"SELECT file, sum(n) FROM {STAGE} WHERE file BETWEEN ? AND ? AND slashed AND bad IS NULL GROUP BY 1 ORDER BY 1"
@@ -80,8 +102,8 @@ SHARED = """
 SEPARATOR = "\x1f"
 # A quote that is never closed: a row too short with line ends in it, or a line end inside an amount, a time or an id.
 OPEN_QUOTE = (
-    f"SELECT file FROM {STAGE} WHERE file BETWEEN ? AND ? AND (bad = '{SEPARATOR}open' OR contains(bad, chr(10))) "
-    "ORDER BY 1 LIMIT 1"
+    f"SELECT min(file) FROM (SELECT file, bad FROM {FIGURES_TABLE} UNION ALL SELECT file, bad FROM {TEXTS_TABLE}) "
+    f"WHERE file BETWEEN ? AND ? AND (bad = '{SEPARATOR}open' OR contains(bad, chr(10)))"
 )
 
 
@@ -107,74 +129,78 @@ def source(kind: str, paths: Sequence[str], names: Sequence[str], piece: tuple[i
         f"FROM read_csv({listed}, columns = {{{spelled}}}, header = true, "
         "delim = ',', quote = '\"', escape = '\"', comment = '', nullstr = '\x01', null_padding = true, "
         f"parallel = false, strict_mode = false, auto_detect = false, compression = '{compression}', "
-        "store_rejects = true, rejects_limit = 0, filename = true))"
+        "buffer_size = 8000000, store_rejects = true, rejects_limit = 0, filename = true))"
     )
 
 
-def insert(
-    kind: str,
-    paths: Sequence[str],
-    layout: Layout,
-    types: list[str],
-    provider: str | None,
-    piece: tuple[int, int] | None = None,
-    *,
-    add_up: bool = True,
+def typed(
+    kind: str, paths: Sequence[str], layout: Layout, types: list[str], piece: tuple[int, int] | None = None
 ) -> str:
-    """INSERT of all rows of files of one layout into the stage; `types` are DuckDB's ("VARCHAR" for csv).
+    """SELECT of the rows of files of one layout: as they are (c0, c1, ...), with amounts and times in their types.
 
-    From the inside: read; give amounts and times their types; judge them row by row; add up what agrees in
-    everything else; clean texts and judge them, once per group instead of once per row. Without `add_up` each row
-    is its own group, which takes no memory.
+    `types` are DuckDB's ("VARCHAR" for csv). `key` stands for everything in a row but its hour and its amounts.
     """
     got = _Columns(layout, types)
     shape = "CAST(NULL AS VARCHAR)" if kind == "parquet" else _shape(len(types))
-    typed = ", ".join(
-        [
-            "*",
-            f"{shape} AS shape",
-            f"{got.moment('charge_start')} AS charge_start",
-            f"{got.moment('charge_end')} AS charge_end",
-            *(f"{got.amount(a)} AS {a}" for a in AMOUNTS),
-            f"TRY_CAST({got.amount('quantity')} AS DECIMAL(38,12)) AS quantity",
-            f"{_price_off(got)} AS price_off",
-        ]
+    columns = [
+        "*",
+        f"{shape} AS shape",
+        f"{got.moment('charge_start')} AS charge_start",
+        f"{got.moment('charge_end')} AS charge_end",
+        *(f"{got.amount(a)} AS {a}" for a in AMOUNTS),
+        f"{got.amount('quantity', 12)} AS quantity",
+        f"{_price_off(got)} AS price_off",
+    ]
+    return (
+        f"SELECT *, hash(file, month, {', '.join(got.raw(k) for k in _KEYS)}) AS key FROM ("
+        f"SELECT *, {_month(got)} AS month FROM ("
+        f"SELECT {', '.join(columns)} FROM {source(kind, paths, layout.names, piece)}))"
     )
-    keys = ("provider", "billing_account_id", "billing_period", "currency", *TEXTS)
-    judged = ", ".join(f"{got.raw(k)} AS {k}" for k in keys[1:])
-    named = _quoted(provider) if provider and not got.has("provider") else got.raw("provider")
-    figures = _ADDED_UP if add_up else _ONE_BY_ONE
-    provider_found = "provider" if provider is None else f"coalesce(nullif(provider, ''), {_quoted(provider)})"
+
+
+def insert_texts(rows: str, layout: Layout, types: list[str], provider: str | None, *, parquet: bool) -> str:
+    """INSERT of the combinations of texts that are new in some rows of `typed`, cleaned and judged once for each."""
+    got = _Columns(layout, types)
+    raw = [f"{got.raw(k)} AS {k}" for k in _KEYS]
+    if provider and not got.has("provider"):
+        raw[0] = f"{_quoted(provider)} AS provider"
+    found = "provider" if provider is None else f"coalesce(nullif(provider, ''), {_quoted(provider)})"
+    clean = "unguarded(clean({0}))" if layout.ours and not parquet else "clean({0})"
+    cleaned = ", ".join(f"{clean.format(k)} AS {k}" for k in _KEYS if k != "billing_period")
+    told = ", ".join(f"coalesce(CAST({k} AS VARCHAR), chr(2))" for k in ("file", "month", *_KEYS))
     texts = ", ".join(_category() if t == "charge_category" else t for t in TEXTS)
     return (
-        f"INSERT INTO {STAGE} SELECT file, row, {_provider_name()}, billing_account_id, "
-        "CAST(date_trunc('month', coalesce(billing_start, CAST(day AS TIMESTAMP))) AS DATE), day, "
-        f"upper(currency), {texts}, {', '.join(AMOUNTS)}, quantity, n, list_unknown, contracted_unknown, "
-        "price_off, mark, contains(billing_period_text, '/') AND day(billing_start) <> 1, "
-        f"coalesce(bad, {_bad_text(layout)}) FROM (SELECT * REPLACE ({provider_found} AS provider) FROM ("
-        f"SELECT * EXCLUDE (billing_period) REPLACE ({', '.join(f'clean({k}) AS {k}' for k in keys if k != 'billing_period')}), "
+        f"INSERT INTO {TEXTS_TABLE} SELECT key, file, digest, {_provider_name()}, billing_account_id, "
+        "CAST(date_trunc('month', coalesce(billing_start, month)) AS DATE), "
+        f"upper(currency), {texts}, contains(billing_period_text, '/') AND day(billing_start) <> 1, {_bad_text(layout)} "
+        f"FROM (SELECT * REPLACE ({found} AS provider) FROM (SELECT * EXCLUDE (billing_period) REPLACE ({cleaned}), "
         f"{got.moment_of('billing_period', 'billing_period')} AS billing_start, "
         "clean(CAST(billing_period AS VARCHAR)) AS billing_period_text FROM ("
-        f"SELECT file, {', '.join(keys)}, day, bad, {figures} FROM ("
-        f"SELECT row, file, {named} AS provider, {judged}, charge_start, charge_end, CAST(charge_start AS DATE) AS day, "
-        f"{', '.join(AMOUNTS)}, quantity, price_off, {_bad_figure(got)} AS bad "
-        f"FROM (SELECT {typed} FROM {source(kind, paths, layout.names, piece)})){' GROUP BY ALL' if add_up else ''})))"
+        f"SELECT *, md5_number(concat_ws(chr(1), {told})) AS digest FROM ("
+        f"SELECT DISTINCT key, file, month, {', '.join(raw)} FROM ({rows}))) found "
+        f"WHERE NOT EXISTS (FROM {TEXTS_TABLE} t WHERE t.key = found.key AND t.digest = found.digest)))"
     )
 
 
-_MARK = "hash(charge_start, charge_end, billed, effective)"
-_ADDED_UP = (
-    "CASE WHEN bad IS NOT NULL THEN row END AS alone, min(row) AS row, "
-    + ", ".join(f"sum({a}) AS {a}" for a in AMOUNTS)
-    + ", sum(quantity) AS quantity, count(*) AS n, count(*) - count(list) AS list_unknown, "
-    "count(*) - count(contracted) AS contracted_unknown, count(*) FILTER (price_off AND bad IS NULL) AS price_off, "
-    f"bit_xor({_MARK}) AS mark"
-)
-_ONE_BY_ONE = (
-    f"row, {', '.join(AMOUNTS)}, quantity, 1 AS n, CAST(list IS NULL AS INTEGER) AS list_unknown, "
-    "CAST(contracted IS NULL AS INTEGER) AS contracted_unknown, CAST(price_off AND bad IS NULL AS INTEGER) AS price_off, "
-    f"{_MARK} AS mark"
-)
+def insert_figures(rows: str, layout: Layout, types: list[str]) -> str:
+    """INSERT of the figures of some rows of `typed`: judged row by row, then added up by their texts and day."""
+    sums = ", ".join(f"sum({a})" for a in (*AMOUNTS, "quantity"))
+    mark = "hash(charge_start, charge_end, billed, effective)"
+    return (
+        f"INSERT INTO {FIGURES_TABLE} SELECT any_value(file), min(row), key, day, {sums}, count(*), "
+        "count(*) - count(list), count(*) - count(contracted), count(*) FILTER (price_off AND bad IS NULL), "
+        f"bit_xor({mark}), any_value(bad) FROM ("
+        "SELECT *, CAST(charge_start AS DATE) AS day, CASE WHEN bad IS NOT NULL THEN row END AS alone FROM ("
+        f"SELECT *, {_bad_figure(_Columns(layout, types))} AS bad FROM ({rows}))) GROUP BY key, day, alone"
+    )
+
+
+_KEYS = ("provider", "billing_account_id", "billing_period", "currency", *TEXTS)
+
+
+def _month(got: _Columns) -> str:
+    """The month of a charge, where the row does not say to which billing period it belongs."""
+    return f"CASE WHEN {got.moment('billing_period')} IS NULL THEN date_trunc('month', charge_start) END"
 
 
 def _price_off(got: _Columns) -> str:
@@ -200,6 +226,9 @@ class _Columns:
     def has(self, thing: str) -> bool:
         return thing in self._layout.positions
 
+    def is_text(self, thing: str) -> bool:
+        return self._types[self._layout.positions[thing][0]] == "VARCHAR"
+
     def raw(self, thing: str) -> str:
         """The column as the file has it, where that is enough to tell rows apart; cleaning comes later."""
         found = self._layout.positions.get(thing, ())
@@ -223,15 +252,17 @@ class _Columns:
             return f"coalesce(CAST(to_json({name}) AS VARCHAR), '')"
         return f"clean(CAST({name} AS VARCHAR))"
 
-    def amount(self, thing: str) -> str:
+    def amount(self, thing: str, decimals: int = 18) -> str:
         found = self._layout.positions.get(thing, ())
+        wanted = f"DECIMAL(38,{decimals})"
         if not found:
-            return "NULL"
+            return f"CAST(NULL AS {wanted})"
         kind, name = self._types[found[0]], self._names[found[0]]
         if kind.startswith("DECIMAL") or kind.endswith("INT") or kind in {"INTEGER", "UINTEGER"}:
-            return f"TRY_CAST({name} AS DECIMAL(38,18))"
+            return f"TRY_CAST({name} AS {wanted})"
         # A provider's floating-point column: its shortest decimal text is the figure that was meant.
-        return f"amount({self._text(found[0])})"
+        text = f"amount({self._text(found[0])})"
+        return text if decimals == 18 else f"TRY_CAST({text} AS {wanted})"
 
     def moment(self, thing: str) -> str:
         found = self._layout.positions.get(thing, ())
@@ -292,7 +323,27 @@ def _bad_figure(got: _Columns) -> str:
     if got.has("charge_end"):
         wrong = "coalesce(NOT sane(charge_end) OR charge_end < charge_start, true)"
         rules += [(f"{wrong} AND {got.text('charge_end')} <> ''", "ChargePeriodEnd", got.text("charge_end"))]
+    if got.has("billing_period") and got.has("billing_end"):
+        rules += [(_ends_first(got), "BillingPeriodEnd", got.text("billing_end"))]
+    if got.has("quantity"):
+        rules += [(_paid_for_less(got), "ConsumedQuantity", got.text("quantity"))]
     return _first(rules)
+
+
+def _ends_first(got: _Columns) -> str:
+    """A billing period that does not end after its start; texts are parsed only where they may tell so."""
+    wrong = f"{got.moment('billing_end')} <= {got.moment('billing_period')}"
+    if not got.is_text("billing_end") or not got.is_text("billing_period"):
+        return wrong
+    start, end = got.raw("billing_period"), got.raw("billing_end")
+    parsed = f"clean({end}) <> '' AND coalesce({wrong}, true)"
+    return f"CASE WHEN {end} <= {start} OR contains({end}, '/') THEN {parsed} ELSE false END"
+
+
+def _paid_for_less(got: _Columns) -> str:
+    """Usage below zero that costs money. (What is given back has a negative quantity and a negative cost.)"""
+    usage = f"lower({got.text('charge_category')}) = 'usage' AND lower({got.text('charge_class')}) <> 'correction'"
+    return f"CASE WHEN quantity < 0 AND (billed > 0 OR effective > 0) THEN {usage} ELSE false END"
 
 
 def _bad_text(layout: Layout) -> str:
@@ -303,10 +354,10 @@ def _bad_text(layout: Layout) -> str:
     known = ", ".join(f"'{c.lower()}'" for c in ChargeCategory)
     rules += [(f"lower(charge_category) NOT IN ({known})", "ChargeCategory", "charge_category")]
     rules += [(r"NOT regexp_full_match(upper(currency), '[A-Z]{3}')", "BillingCurrency", "currency")]
-    rules += [("provider = '' OR length(provider) > 120", "ProviderName", "provider")]
-    wrong_id = "{0} = '' OR length({0}) > 500 OR damaged({0})"
+    rules += [("provider = '' OR length(provider) > 120 OR unseen(provider)", "ProviderName", "provider")]
+    wrong_id = "{0} = '' OR length({0}) > 500 OR damaged({0}) OR unseen({0})"
     rules += [(wrong_id.format("billing_account_id"), "BillingAccountId", "billing_account_id")]
-    rules += [("damaged(sub_account_id)", "SubAccountId", "sub_account_id")]
+    rules += [("damaged(sub_account_id) OR unseen(sub_account_id)", "SubAccountId", "sub_account_id")]
     return _first(rules)
 
 
@@ -330,6 +381,12 @@ def why(bad: str) -> tuple[str, str]:
         return column, "the value is missing"
     if column.endswith("Cost"):
         return column, f"{shown} is not an amount of money"
+    if column == "BillingPeriodEnd":
+        return column, f"{shown} is not a time after the billing period's start"
+    if column == "ConsumedQuantity":
+        return column, f"{shown} was used and still paid for: less than nothing costs nothing"
+    if any(not c.isprintable() for c in value):
+        return column, f"{value!a} holds characters that cannot be seen"
     if column == "ChargePeriodEnd":
         return column, f"{shown} is not a time after the charge period's start"
     if column.endswith("Start"):

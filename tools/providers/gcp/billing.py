@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tools.model.errors import ProviderError, SettingsError
 from tools.model.period import Period
 from tools.providers.base import Access
-from tools.providers.gcp import mapping, statements
+from tools.providers.gcp import mapping, rolling, statements
 from tools.providers.gcp.bigquery import BigQuery, lacking
 from tools.providers.gcp.connection import PROVIDER, Connection
 from tools.providers.gcp.statements import TableName
@@ -27,6 +27,8 @@ class GcpBilling:
     table: TableName
     now: Callable[[], datetime]
     provider: str = PROVIDER
+    # The tag keys by which BigQuery rolls a FOCUS export up itself; None: rows per resource come over.
+    rolled_by: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, settings: Settings, connection: Connection, now: Callable[[], datetime]) -> GcpBilling:
@@ -37,7 +39,8 @@ class GcpBilling:
             )
         table = TableName.of(settings.gcp_billing_table)
         payer = settings.gcp_query_project or table.project
-        return cls(BigQuery(connection, payer, settings.gcp_query_gigabytes), table, now)
+        rolled_by = settings.tag_keys if settings.gcp_rollup else None
+        return cls(BigQuery(connection, payer, settings.gcp_query_gigabytes), table, now, rolled_by=rolled_by)
 
     def check_access(self) -> tuple[Access, ...]:
         """Each billing account that the table holds, who we are, and exactly which permissions are missing."""
@@ -72,8 +75,13 @@ class GcpBilling:
     def charges(self, account_id: str, period: Period) -> Iterator[Mapping[str, str]]:
         """One invoice month, added up per day by BigQuery; raises a ProviderError rather than give part of it."""
         export = self.bigquery.describe(self.table)
-        statement = statements.charges(export, account_id, period)
         estimated = self.now().date() < period.end + CLOSES_AFTER
+        if self.rolled_by is not None and export.is_focus:
+            for row in rolling.charges(self.bigquery, export, account_id, period, self.rolled_by):
+                mark = {"x_Estimated": "true" if estimated else "false"}
+                yield row | mark | {"ServiceProviderName": row["ServiceProviderName"] or PROVIDER}
+            return
+        statement = statements.charges(export, account_id, period)
         told = self.bigquery.rows(export, statement, f"reading the charges of {account_id} in {period}")
         write = mapping.focus if export.is_focus else mapping.native
         for cells in told:

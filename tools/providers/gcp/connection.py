@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 
 from tools.model.errors import DeniedError, ProviderError
 from tools.providers.gcp.refusals import refuse, told_wait
-from tools.providers.rest import Asking, Document, Pace, Reply, Rest, not_as_described
+from tools.providers.rest import (
+    ATTEMPTS,
+    EFFECT_ATTEMPTS,
+    EFFECT_SECONDS,
+    READ_SECONDS,
+    Asking,
+    Document,
+    Pace,
+    Reply,
+    Rest,
+    not_as_described,
+)
 from tools.settings import Settings
 
 # What Google calls itself on its bills.
@@ -90,11 +101,15 @@ class Identity:
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach Google Cloud: which projects, as whom, one door per service."""
+    """How to reach Google Cloud: which projects, as whom, one door per service.
+
+    `executors` are the doors of the identity that may change things; they are asked under a lease, so not patiently.
+    """
 
     projects: tuple[str, ...]
     identity: Identity
     services: Mapping[str, Rest]
+    executors: Mapping[str, Rest]
 
     @classmethod
     def of(cls, settings: Settings) -> Connection:
@@ -111,20 +126,24 @@ class Connection:
             read_seconds=5,
         )
         identity = Identity(settings.gcp_token.get_secret_value(), metadata)
-        doors = {
-            name: Rest(
-                PROVIDER,
-                settings.gcp_endpoint or host,
-                SETTING,
-                identity.header,
-                refuse,
-                told_wait,
-                Pace(PER_SECOND, BURST),
-                renew=identity.renew,
-            )
-            for name, host in HOSTS.items()
-        }
-        return cls(settings.gcp_projects, identity, doors)
+        other = settings.gcp_executor_token.get_secret_value()
+        return cls(
+            settings.gcp_projects,
+            identity,
+            _doors(settings.gcp_endpoint, identity),
+            _doors(
+                settings.gcp_endpoint, Identity(other, metadata) if other else identity, EFFECT_ATTEMPTS, EFFECT_SECONDS
+            ),
+        )
+
+    def effects(self, service: str) -> Rest:
+        """The door through which a service is told to change something."""
+        return self.executors[service]
+
+    def may_change(self, project: str, permissions: tuple[str, ...], asking: Asking) -> frozenset[str]:
+        """Which of the permissions the identity that changes things has in a project."""
+        where, body = f"v3/projects/{project}:testIamPermissions", {"permissions": list(permissions)}
+        return granted(self.effects("resourcemanager").ask("POST", where, asking, body=body), asking)
 
     def get(self, service: str, path: str, asking: Asking, **parameters: str) -> Document:
         return self.services[service].get(path, asking, **parameters)
@@ -133,9 +152,11 @@ class Connection:
         """A question that Google takes as a POST; it changes nothing either."""
         return self.services[service].ask("POST", path, asking, body=body)
 
-    def pages(self, service: str, path: str, asking: Asking, **parameters: str) -> Iterator[Document]:
-        """Every page of a list, by Google's pageToken and nextPageToken."""
-        door = self.services[service]
+    def pages(
+        self, service: str, path: str, asking: Asking, *, effects: bool = False, **parameters: str
+    ) -> Iterator[Document]:
+        """Every page of a list, by Google's pageToken and nextPageToken; with `effects` asked by who changes things."""
+        door = self.effects(service) if effects else self.services[service]
 
         def ask(token: str) -> tuple[Document, str]:
             page = door.get(path, asking, **parameters, **({"pageToken": token} if token else {}))
@@ -145,7 +166,8 @@ class Connection:
 
     def listing(self, service: str, path: str, key: str, asking: Asking, **parameters: str) -> list[Document]:
         """Every item of a list, all pages; Google leaves the list out where a page has none."""
-        return [item for page in self.pages(service, path, asking, **parameters) for item in items(page, key, asking)]
+        pages = self.pages(service, path, asking, effects=False, **parameters)
+        return [item for page in pages for item in items(page, key, asking)]
 
     def permitted(self, project: str, permissions: tuple[str, ...], asking: Asking) -> frozenset[str]:
         """Which of the permissions the identity has in a project."""
@@ -161,6 +183,26 @@ class Connection:
     def skew_seconds(self) -> float:
         """How far this machine's clock is ahead of Google's, the worst that any service told."""
         return max((door.skew_seconds for door in self.services.values()), key=abs, default=0.0)
+
+
+def _doors(
+    endpoint: str, identity: Identity, attempts: int = ATTEMPTS, read_seconds: float = READ_SECONDS
+) -> dict[str, Rest]:
+    return {
+        name: Rest(
+            PROVIDER,
+            endpoint or host,
+            SETTING,
+            identity.header,
+            refuse,
+            told_wait,
+            Pace(PER_SECOND, BURST),
+            renew=identity.renew,
+            attempts=attempts,
+            read_seconds=read_seconds,
+        )
+        for name, host in HOSTS.items()
+    }
 
 
 def items(page: Mapping[str, object], key: str, asking: Asking) -> list[Document]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from tools.model.errors import (
+    CapacityUnavailableError,
     DeniedError,
     ProviderError,
     QuotaExceededError,
@@ -22,6 +23,15 @@ _TOO_FAST = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"
 _QUOTA = {"quotaExceeded", "dailyLimitExceeded", "QUOTA_EXCEEDED", "billingTierLimitExceeded"}
 _OFF = {"accessNotConfigured", "SERVICE_DISABLED", "API_DISABLED"}
 _NO_BILLING = {"billingNotEnabled", "BILLING_DISABLED", "accountDisabled"}
+_CAPACITY = {
+    "ZONE_RESOURCE_POOL_EXHAUSTED",
+    "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
+    "REGION_RESOURCE_POOL_EXHAUSTED",
+    "RESOURCE_POOL_EXHAUSTED",
+    "resourcePoolExhausted",
+    "stockout",
+}
+_IN_USE = {"resourceInUseByAnotherResource", "resourceNotReady", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"}
 _TOO_MUCH = {"bytesBilledLimitExceeded"}
 # "Required 'compute.disks.list' permission for ...": the only part of Google's text that is used.
 _PERMISSION = re.compile(r"\b([a-z][a-zA-Z]{1,40}\.[a-zA-Z]{1,40}\.[a-zA-Z]{1,40})\b")
@@ -54,6 +64,8 @@ def refuse(reply: Reply, asking: Asking) -> ProviderError:
         return QuotaExceededError(
             f"The Google Cloud project's quota does not allow it: {doing}.", fix="Ask Google for a higher quota."
         )
+    if reasons & _CAPACITY:
+        return _sold_out(doing)
     if reply.status == 403:
         return _forbidden(reply, asking, reasons)
     if reply.status == 404:
@@ -61,7 +73,7 @@ def refuse(reply: Reply, asking: Asking) -> ProviderError:
             f"Google Cloud does not know what was asked for while {doing}.",
             fix="Check the names in OPTIINFRA_GCP_PROJECTS and OPTIINFRA_GCP_BILLING_TABLE.",
         )
-    if reply.status == 409:
+    if reply.status in {409, 412} or reasons & _IN_USE:
         return ResourceConflictError(f"Google Cloud cannot do it in the resource's present state: {doing}.")
     if reply.status >= 500 or reply.status == 408:
         return TransientError(
@@ -70,6 +82,28 @@ def refuse(reply: Reply, asking: Asking) -> ProviderError:
     return ProviderError(
         f"Google Cloud refused: {doing} (HTTP {reply.status}).", fix="Check the Google Cloud settings."
     )
+
+
+def failed(operation: object, asking: Asking) -> ProviderError | None:
+    """Why an operation that Google had accepted failed after all, typed; None when it did not (yet)."""
+    error = operation.get("error") if isinstance(operation, dict) else None
+    if not isinstance(error, dict):
+        return None
+    listed = error.get("errors")
+    codes = {str(one.get("code", "")) for one in listed if isinstance(one, dict)} if isinstance(listed, list) else set()
+    if codes & _CAPACITY:
+        return _sold_out(asking.doing)
+    if codes & _QUOTA:
+        return QuotaExceededError(f"The Google Cloud project's quota does not allow it: {asking.doing}.")
+    if codes & _IN_USE:
+        return ResourceConflictError(f"Google Cloud cannot do it in the resource's present state: {asking.doing}.")
+    return ProviderError(
+        f"Google Cloud began and gave up: {asking.doing}.", fix="The project's activity log tells why."
+    )
+
+
+def _sold_out(doing: str) -> CapacityUnavailableError:
+    return CapacityUnavailableError(f"Google Cloud has no capacity of the kind asked for while {doing}.")
 
 
 def _forbidden(reply: Reply, asking: Asking, reasons: set[str]) -> ProviderError:

@@ -176,6 +176,15 @@ def _native(export: Export, account: str, period: Period) -> Statement:
 
 
 def _focus(export: Export, account: str, period: Period) -> Statement:
+    which, parameters = of_month(export, account, period)
+    return Statement(
+        f"SELECT {', '.join(_focus_columns(export.columns))} FROM `{export.name}` WHERE {which} GROUP BY ALL",
+        parameters,
+    )
+
+
+def of_month(export: Export, account: str, period: Period) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The condition on a FOCUS export's rows of one account and billing period, and its parameters."""
     loaded, parameters = _loaded(export, period.start - LOADED_BEFORE, period.end + LOADED_AFTER)
     parameters |= {
         "account": ("STRING", account),
@@ -186,10 +195,7 @@ def _focus(export: Export, account: str, period: Period) -> Statement:
         "BillingAccountId = @account AND CAST(BillingPeriodStart AS DATE) >= @first "
         f"AND CAST(BillingPeriodStart AS DATE) < @next AND {loaded}"
     )
-    return Statement(
-        f"SELECT {', '.join(_focus_columns(export.columns))} FROM `{export.name}` WHERE {which} GROUP BY ALL",
-        parameters,
-    )
+    return which, parameters
 
 
 def _focus_columns(has: Mapping[str, str]) -> list[str]:

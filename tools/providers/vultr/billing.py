@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from tools.model.errors import DeniedError, ProviderError, ResourceMissingError
+from tools.model.invoice import Invoice
 from tools.model.money import EXACT
 from tools.model.period import Period
 from tools.model.resource import Resource
@@ -40,6 +41,7 @@ class VultrBilling:
     # Asked once per collection: the list of invoices, and what exists.
     _invoices: list[Document] = field(default_factory=list, repr=False, compare=False)
     _known: list[tuple[Resource, ...]] = field(default_factory=list, repr=False, compare=False)
+    _read: dict[date, tuple[list[Item], bool]] = field(default_factory=dict, repr=False, compare=False)
 
     def check_access(self) -> tuple[Access, ...]:
         """The account of the key, and whether its bills may be read."""
@@ -60,11 +62,25 @@ class VultrBilling:
         items, closed = self._invoiced(period)
         things = self._things()
         if not closed:
-            items += self._open(period, things)
+            items = [*items, *self._open(period, things)]
         return list(Billed(account_id, period, by_label(things)).rows(items))
+
+    def invoices(self, account_id: str, period: Period) -> tuple[Invoice, ...]:
+        """The month's invoices, each with its amount as Vultr lists it."""
+        named = {item.invoice for item in self._invoiced(period)[0]}
+        return tuple(
+            Invoice(PROVIDER, account_id, period.start, str(told["id"]), amount, "USD", None, "Vultr's API", self.now())
+            for told in self._invoices
+            if str(told.get("id")) in named and (amount := prices.number(told.get("amount"))) is not None
+        )
 
     def _invoiced(self, period: Period) -> tuple[list[Item], bool]:
         """The items of the month's invoices, and whether an invoice after the month's end closed it."""
+        if period.start not in self._read:
+            self._read[period.start] = self._month(period)
+        return self._read[period.start]
+
+    def _month(self, period: Period) -> tuple[list[Item], bool]:
         found: list[Item] = []
         closed = False
         if not self._invoices:

@@ -11,11 +11,24 @@ from zoneinfo import ZoneInfo
 from tools.model.errors import (
     DeniedError,
     ProviderError,
+    ResourceConflictError,
     ResourceMissingError,
     ThrottledError,
     TransientError,
 )
-from tools.providers.rest import Asking, Document, Pace, Reply, Rest, not_as_described, seconds_of
+from tools.providers.rest import (
+    ATTEMPTS,
+    EFFECT_ATTEMPTS,
+    EFFECT_SECONDS,
+    READ_SECONDS,
+    Asking,
+    Document,
+    Pace,
+    Reply,
+    Rest,
+    not_as_described,
+    seconds_of,
+)
 from tools.settings import Settings
 
 PROVIDER = "Vultr"
@@ -45,50 +58,65 @@ class Account:
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach Vultr with one API key."""
+    """How to reach Vultr with an API key; `effects` is the door for changes, asked under a lease, so not patiently."""
 
     rest: Rest
+    effects: Rest
 
     @classmethod
     def of(cls, settings: Settings) -> Connection:
         """From the settings; raises SettingsError for an endpoint that is no URL."""
         key = settings.vultr_api_key.get_secret_value()
+        other = settings.vultr_executor_api_key.get_secret_value()
         return cls(
-            Rest(
-                PROVIDER,
-                settings.vultr_endpoint or ENDPOINT,
-                "OPTIINFRA_VULTR_ENDPOINT",
-                authorize=lambda: {"Authorization": f"Bearer {key}"},
-                refuse=refuse,
-                told_wait=told_wait,
-                pace=Pace(PER_SECOND, AT_ONCE),
-            )
+            _door(settings.vultr_endpoint, key),
+            _door(settings.vultr_endpoint, other or key, EFFECT_ATTEMPTS, EFFECT_SECONDS),
         )
 
-    def account(self) -> Account:
-        """Whose key it is, what it may do and what is not invoiced yet."""
+    def account(self, *, effects: bool = False) -> Account:
+        """Whose key it is (with `effects` the one for changes), what it may do and what is not invoiced yet."""
         asking = Asking("asking whose API key it is")
-        told = self.rest.get("/v2/account", asking).get("account")
+        told = (self.effects if effects else self.rest).get("/v2/account", asking).get("account")
         if not isinstance(told, dict) or not told.get("name"):
             raise not_as_described(PROVIDER, asking.doing)
         acls = told.get("acls")
         names = frozenset(str(acl) for acl in acls) if isinstance(acls, list) else frozenset()
         return Account(str(told["name"]), names, told.get("pending_charges"))
 
-    def listing(self, path: str, key: str, asking: Asking, *, sized: bool = True) -> list[Document]:
-        """Every item of a list, all pages. `sized`: the list takes a page size."""
-        return [item for page in self.pages(path, key, asking, sized=sized) for item in page]
+    def listing(
+        self, path: str, key: str, asking: Asking, *, sized: bool = True, effects: bool = False
+    ) -> list[Document]:
+        """Every item of a list, all pages. `sized`: the list takes a page size; `effects`: asked by who changes."""
+        return [item for page in self.pages(path, key, asking, sized=sized, effects=effects) for item in page]
 
-    def pages(self, path: str, key: str, asking: Asking, *, sized: bool = True) -> Iterator[list[Document]]:
+    def pages(
+        self, path: str, key: str, asking: Asking, *, sized: bool = True, effects: bool = False
+    ) -> Iterator[list[Document]]:
+        door = self.effects if effects else self.rest
+
         def ask(cursor: str) -> tuple[list[Document], str]:
             size = {"per_page": PER_PAGE} if sized else {}
-            told = self.rest.get(path, asking, **size, **({"cursor": cursor} if cursor else {}))
+            told = door.get(path, asking, **size, **({"cursor": cursor} if cursor else {}))
             items = told.get(key)
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise not_as_described(PROVIDER, asking.doing)
             return items, _next(told)
 
-        return self.rest.pages(ask, asking)
+        return door.pages(ask, asking)
+
+
+def _door(endpoint: str, key: str, attempts: int = ATTEMPTS, read_seconds: float = READ_SECONDS) -> Rest:
+    return Rest(
+        PROVIDER,
+        endpoint or ENDPOINT,
+        "OPTIINFRA_VULTR_ENDPOINT",
+        authorize=lambda: {"Authorization": f"Bearer {key}"},
+        refuse=refuse,
+        told_wait=told_wait,
+        pace=Pace(PER_SECOND, AT_ONCE),
+        attempts=attempts,
+        read_seconds=read_seconds,
+    )
 
 
 def _next(told: Mapping[str, Any]) -> str:
@@ -118,6 +146,8 @@ def refuse(reply: Reply, asking: Asking) -> ProviderError:
         )
     if reply.status == 404:
         return ResourceMissingError(f"Vultr does not know what was asked for while {doing}.")
+    if reply.status in {409, 422}:
+        return ResourceConflictError(f"Vultr cannot do it in the resource's present state: {doing}.")
     if reply.status >= 500:
         return TransientError(f"Vultr had a failure of its own while {doing}.", fix="It is tried again by itself.")
     return ProviderError(f"Vultr refused: {doing} (HTTP {reply.status}).", fix="Check the Vultr settings.")

@@ -1,4 +1,4 @@
-"""Cleanup: volumes attached to nothing, old snapshots and idle addresses that the bill still charges for."""
+"""Cleanup: volumes attached to nothing, old snapshots, idle addresses, balancers and gateways that cost all the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
+from tools.providers import catalog
 from tools.recommendation.evidence import (
     Band,
     Bill,
@@ -14,6 +15,7 @@ from tools.recommendation.evidence import (
     amount,
     days_since,
     excluded,
+    in_the_way,
     number,
     recommendation,
     says_yes,
@@ -22,6 +24,19 @@ from tools.recommendation.evidence import (
 )
 
 KIND = "cleanup"
+# The executable change of each kind of leftover, where its cloud has one.
+CHANGES = {
+    ("AWS", "volume"): "aws.volume_delete",
+    ("AWS", "snapshot"): "aws.snapshot_delete",
+    ("AWS", "address"): "aws.address_release",
+    ("Google Cloud", "volume"): "gcp.disk_delete",
+    ("Google Cloud", "address"): "gcp.address_release",
+    ("Microsoft", "volume"): "azure.disk_delete",
+    ("Microsoft", "address"): "azure.ip_release",
+    ("Vultr", "volume"): "vultr.block_delete",
+    ("Vultr", "snapshot"): "vultr.snapshot_delete",
+    ("Vultr", "address"): "vultr.ip_release",
+}
 VOLUME_DAYS = 14
 SNAPSHOT_DAYS = 180
 # A volume is deleted after a last snapshot, which costs about half of it while it is kept.
@@ -47,6 +62,18 @@ def find(situation: Situation) -> Iterator[Recommendation]:
         if address.attributes.get("attached") is False:
             title = f"Release address {text(address, 'ip') or address.id} ({address.name})"
             yield from _unused(situation, address, title, "associated with nothing", _ALL, "0.9", reversible=False)
+    for balancer in situation.of_kind("load_balancer"):
+        # Targets are counted; requests that nobody measured are not taken for none, but must not be any.
+        if balancer.attributes.get("targets") == 0 and not balancer.attributes.get("requests"):
+            title = f"Delete load balancer {balancer.name} (nothing stands behind it)"
+            why = "no target is registered with it, and no request was counted in two weeks"
+            yield from _unused(situation, balancer, title, why, _ALL, "0.8", reversible=False)
+    for gateway in situation.of_kind("nat_gateway"):
+        if gateway.attributes.get("bytes_out") == 0:
+            title = f"Delete NAT gateway {gateway.name} (nothing goes through it)"
+            yield from _unused(
+                situation, gateway, title, "0 bytes went out in two weeks", _ALL, "0.8", reversible=False
+            )
 
 
 def _unused(
@@ -62,6 +89,8 @@ def _unused(
     bill = None if excluded(resource) else situation.bill(resource)
     if bill is None or bill.monthly <= 0:
         return
+    change = CHANGES.get((resource.provider, resource.kind), "")
+    about = catalog.about(change)
     yield recommendation(
         situation,
         KIND,
@@ -70,11 +99,13 @@ def _unused(
         share.of(bill.monthly),
         bill.currency,
         confidence=confidence,
-        risk="R2",
+        risk=about.risk if about else "R2",
         reversible=reversible,
         evidence=(_cost(situation, bill), Evidence("Unused", why, "inventory")),
         price_source="the bill: cost of this resource",
         affected=bill.monthly,
+        change=change,
+        blocked_by=in_the_way(resource, change),
     )
 
 

@@ -14,6 +14,7 @@ from tools.recommendation.evidence import (
     amount,
     days_since,
     excluded,
+    in_the_way,
     recommendation,
     text,
     total,
@@ -21,6 +22,7 @@ from tools.recommendation.evidence import (
 )
 
 KIND = "idle"
+CHANGES = {"AWS": "aws.instance_stop"}
 _MEASURED_BY = {"AWS": "CloudWatch", "Google Cloud": "Cloud Monitoring", "Microsoft": "Azure Monitor"}
 IDLE_CPU_PERCENT = 5
 STOPPED_DAYS = 30
@@ -61,6 +63,8 @@ def _running(situation: Situation, instance: Resource) -> Iterator[Recommendatio
         confidence="0.75",
         risk="R1",
         reversible=True,
+        change=CHANGES.get(instance.provider, ""),
+        blocked_by=in_the_way(instance, CHANGES.get(instance.provider, "")),
         evidence=(_cost(situation, bill), _cpu(instance.provider, use)),
         price_source="the bill: cost of this instance",
         affected=bill.monthly,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
-from tools.recommendation.evidence import Band, Situation, amount, excluded, recommendation, text
+from tools.recommendation.evidence import Band, Situation, amount, excluded, in_the_way, recommendation, text
 from tools.recommendation.rules.idle import IDLE_CPU_PERCENT, use_of
 
 KIND = "rightsizing"
@@ -70,5 +70,6 @@ def _fits(situation: Situation, instance: Resource, smaller: str) -> Iterator[Re
         ),
         affected=bill.monthly,
         price_source="the bill: the next smaller size of a family costs half",
-        blocked_by=(MEMORY_UNKNOWN,),
+        change=f"aws.instance_resize:{smaller}",
+        blocked_by=(MEMORY_UNKNOWN, *in_the_way(instance, f"aws.instance_resize:{smaller}")),
     )

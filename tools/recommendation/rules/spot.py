@@ -8,7 +8,6 @@ from decimal import Decimal
 from tools.model.price import Price
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
-from tools.providers import registry
 from tools.recommendation.evidence import (
     HOURS,
     Band,
@@ -16,6 +15,7 @@ from tools.recommendation.evidence import (
     Situation,
     amount,
     excluded,
+    in_the_way,
     is_hours,
     number,
     price,
@@ -27,7 +27,7 @@ from tools.recommendation.evidence import (
 from tools.store.usage import Usage
 
 KIND = "spot_migration"
-CHANGES = {"AWS": "aws.asg_spot"}
+CHANGES = {"AWS": "aws.asg_spot", "Google Cloud": "gcp.mig_spot", "Microsoft": "azure.vmss_spot"}
 ON_DEMAND, SPOT = "Standard", "Dynamic"
 # Without a price of its own: what spot capacity of common types is below on-demand in public price lists.
 USUAL_DISCOUNT = Band(Decimal("0.40"), Decimal("0.60"), Decimal("0.70"))
@@ -79,7 +79,7 @@ def _recommend(situation: Situation, group: Resource) -> Recommendation | None:
         price_source=source,
         affected=monthly,
         change=change,
-        blocked_by=_blocked(group, change),
+        blocked_by=in_the_way(group, change),
     )
 
 
@@ -141,15 +141,6 @@ def _type_price(situation: Situation, group: Resource, types: tuple[str, ...], p
         and any(line.sku_id.endswith(f":{t}") or f" {t} " in line.charge_description for t in types)
     ]
     return total(lines, situation.period, situation.types.receipt)
-
-
-def _blocked(group: Resource, change: str) -> tuple[str, ...]:
-    if not change:
-        return ()
-    found = [f"{group.name}: {problem}" for problem in registry.obstacles(change, group)]
-    if not group.tag("service"):
-        found.append(f"{group.name} has no tag service, so nobody could watch its health during the move.")
-    return tuple(found)
 
 
 def _evidence(

@@ -83,6 +83,8 @@ def upgrade() -> None:
         sa.Column("loaded_at", store.UtcDateTime(timezone=True), nullable=True),
         sa.Column("checked_at", store.UtcDateTime(timezone=True), nullable=True),
         sa.Column("report", store.Json, server_default="{}", nullable=False),
+        sa.Column("facts_store", sa.String(length=64), server_default="", nullable=False),
+        _whole("facts_id"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_loads")),
         sa.UniqueConstraint(
             "tenant",
@@ -146,8 +148,93 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "level", "day", "series_id", name=op.f("pk_cost_facts")),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "fact_leftovers",
+        sa.Column("facts_store", sa.String(length=64), nullable=False),
+        sa.Column("facts_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("since", store.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("claimed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("facts_store", "facts_id", "level", name=op.f("pk_fact_leftovers")),
+    )
+    op.create_table(
+        "paid_answers",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("until", store.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "provider", "account_id", "key", name=op.f("pk_paid_answers")),
+    )
+    op.create_table(
+        "paid_requests",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("requests", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "provider", "account_id", "day", name=op.f("pk_paid_requests")),
+    )
+    op.create_table(
+        "invoices",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=128), nullable=False),
+        sa.Column("billing_account_id", sa.String(length=512), nullable=False),
+        sa.Column("billing_period", sa.Date(), nullable=False),
+        sa.Column("invoice_id", sa.String(length=256), nullable=False),
+        sa.Column("currency", sa.String(length=16), nullable=False),
+        *(_whole(name) for name in ("amount_micros", "amount_rest", "tax_micros", "tax_rest")),
+        sa.Column("tax_known", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.String(length=255), nullable=False),
+        sa.Column("as_of", store.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tenant",
+            "provider",
+            "billing_account_id",
+            "billing_period",
+            "invoice_id",
+            "currency",
+            name=op.f("pk_invoices"),
+        ),
+    )
+    op.create_table(
+        "load_invoices",
+        sa.Column("load_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("invoice_id", sa.String(length=256), nullable=False),
+        sa.Column("currency", sa.String(length=16), nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        *(_whole(name) for name in ("rows", "lines")),
+        *(
+            _whole(f"{name}_{part}")
+            for name in ("billed", "tax", "credits", "purchases")
+            for part in ("micros", "rest")
+        ),
+        sa.PrimaryKeyConstraint("load_id", "invoice_id", "currency", name=op.f("pk_load_invoices")),
+    )
+    op.create_table(
+        "billing_looks",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=128), nullable=False),
+        sa.Column("account_id", sa.String(length=512), nullable=False),
+        sa.Column("tried_at", store.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("ok", sa.Boolean(), nullable=False),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("missing", store.Json, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "provider", "account_id", name=op.f("pk_billing_looks")),
+    )
 
 
 def downgrade() -> None:
-    for name in ("cost_facts", "cost_series", "tag_slots", "load_history", "load_files", "load_totals", "loads"):
+    facts = ("cost_facts", "cost_series", "tag_slots", "load_history", "load_files", "load_totals", "loads")
+    for name in (
+        "billing_looks",
+        "load_invoices",
+        "invoices",
+        "paid_requests",
+        "paid_answers",
+        "fact_leftovers",
+        *facts,
+    ):
         op.drop_table(name)

@@ -1,0 +1,1 @@
+"""Changes: what Azure can be asked to change for an approved rollout, each forward, observed and back."""

@@ -1,0 +1,1 @@
+"""Changes: what Google Cloud can be asked to change for an approved rollout, each forward, observed and back."""
