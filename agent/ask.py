@@ -64,6 +64,10 @@ class Mind:
         self._second_reading(turn)
         return compose.answer(turn, round((time.perf_counter() - started) * 1000))
 
+    def close(self) -> None:
+        """Let go of what is open towards language models. A closed mind may be asked again."""
+        self.models.close()
+
     def _invoke(self, turn: Turn) -> None:
         graph = self._compiled()
         question = turn.question

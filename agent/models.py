@@ -12,6 +12,7 @@ from tools.settings import Settings
 from tools.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
+    import httpx
     from langchain_core.messages import AIMessage, BaseMessage
 
 FAILURES = 3
@@ -53,6 +54,7 @@ class Models:
     monotonic: Callable[[], float] = time.monotonic
     breakers: dict[str, Breaker] = field(default_factory=dict)
     clients: dict[str, Any] = field(default_factory=dict)
+    http: httpx.Client | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -71,6 +73,13 @@ class Models:
             if answer is not None:
                 return answer
         return None
+
+    def close(self) -> None:
+        """Close the connections to the models; asking again opens new ones."""
+        self.clients.clear()
+        if self.http is not None:
+            self.http.close()
+            self.http = None
 
     def _one(self, model: str, breaker: Breaker, messages: Sequence[BaseMessage]) -> AIMessage | None:
         import groq
@@ -110,8 +119,11 @@ class Models:
 
     def _client(self, model: str) -> Any:
         if model not in self.clients:
+            import groq
             from langchain_groq import ChatGroq
 
+            # Ours, not the library's own: a connection that nobody closes is closed at any later moment.
+            self.http = self.http or groq.DefaultHttpxClient()
             chat = ChatGroq(
                 model=model,
                 api_key=self.settings.groq_api_key,
@@ -120,6 +132,7 @@ class Models:
                 max_retries=0,
                 temperature=0,
                 max_tokens=1024,
+                http_client=self.http,
                 reasoning_effort="low" if "gpt-oss" in model else None,
             )
             self.clients[model] = chat.bind_tools(list(self.tools))

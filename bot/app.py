@@ -90,6 +90,13 @@ class App:
         for bell in self.bells:
             bell.ring()
 
+    def close(self) -> None:
+        """End the work in hand, and let go of what is open."""
+        if "threads" in self.__dict__:
+            self.threads.close()
+        if "mind" in self.__dict__:
+            self.mind.close()
+
     # hands and mind
 
     @cached_property

@@ -66,7 +66,7 @@ async def run(app: App, role: str, *, tell: Tell) -> None:
         tell(f"Running as {role}: {', '.join(sorted(parts))}.")
         await _watch(stop, loops)
         tell("Stopping: finishing the work in hand.")
-    app.threads.close()
+    app.close()
 
 
 async def _watch(stop: asyncio.Event, loops: list[Loop]) -> None:

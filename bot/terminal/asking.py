@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -28,10 +29,10 @@ def ask(args: Namespace) -> int:
     """Answer TEXT, or every line of --batch; 1 when a single question was refused or not understood."""
     if bool(args.text) == bool(args.batch):
         raise InputError("Give one question or --batch FILE.", fix='For example: optiinfra ask "what did we spend?"')
-    app = open_app()
-    if args.batch:
-        return _batch(app, args)
-    answer = app.mind.ask(_question(app, args, {"text": args.text}))
+    with closing(open_app()) as app:
+        if args.batch:
+            return _batch(app, args)
+        answer = app.mind.ask(_question(app, args, {"text": args.text}))
     if args.json:
         print_json(answer_document(answer))
     else:

@@ -57,20 +57,22 @@ Make = Callable[..., House]
 @pytest.fixture
 def make(lumen_file: Path, tmp_path: Path) -> Iterator[Make]:
     """Builds a House; settings may be given by name."""
-    opened: list[Database] = []
+    opened: list[House] = []
 
     def build(source: Path = lumen_file, **given: object) -> House:
         path = tmp_path / f"state-{len(opened)}.db"
         shutil.copy(source, path)
         settings = Settings(_env_file=None, home=tmp_path, state_url=f"sqlite:///{path}", **given)  # type: ignore[call-arg,arg-type]
         database = open_database(settings.database_url, migrate=False)
-        opened.append(database)
         costs = Costs(database, "default", TAGS, settings.provisional_days)
-        return House(settings, database, build_mind(settings, database, costs, now=lambda: NOW, new_id=random_id))
+        house = House(settings, database, build_mind(settings, database, costs, now=lambda: NOW, new_id=random_id))
+        opened.append(house)
+        return house
 
     yield build
-    for database in opened:
-        database.dispose()
+    for house in opened:
+        house.mind.close()
+        house.database.dispose()
 
 
 @pytest.fixture

@@ -273,6 +273,7 @@ def test_a_rate_limited_model_is_left_alone_as_long_as_it_says(endpoint: ModelSe
     clock[0] = 6.0
     assert models.ask(asked) is not None
     assert endpoint.script.calls[-1]["model"] == settings.llm_model
+    models.close()
 
 
 def test_without_a_key_no_model_is_there() -> None:

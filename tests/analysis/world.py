@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from tests.collection.bills import in_one_process
 from tools.analysis.costs import Costs
 from tools.collection.charges import ingest
 from tools.model.series import DailySeries
@@ -139,14 +140,15 @@ def write_focus(path: Path, lines: Iterable[Line]) -> Path:
 
 def load(database: Database, path: Path, *, provisional_days: int = 0) -> Costs:
     """Ingest a file and give the costs that stand on it."""
-    done = ingest(
-        database,
-        "default",
-        [path],
-        tag_keys=TAG_KEYS,
-        detail_months=12,
-        now=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC),
-    )
+    with in_one_process():
+        done = ingest(
+            database,
+            "default",
+            [path],
+            tag_keys=TAG_KEYS,
+            detail_months=12,
+            now=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC),
+        )
     assert all(load.status.value != "refused" for load in done), done
     return Costs(database, "default", TAG_KEYS, provisional_days)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collection.bills import in_one_process
 from tests.conftest import NOW, TENANT
 from tests.recommendation.bills import ACCOUNT, row, write
 from tools.analysis.costs import Costs
@@ -46,7 +47,8 @@ def bill(
     database: Database, folder: Path, *, after: Decimal = AFTER, days: int = 52, control_after: Decimal = BEFORE
 ) -> Costs:
     path = write(folder / "bill.csv", rows(after, days, control_after))
-    ingest(database, TENANT, [path], tag_keys=("service",), detail_months=4, now=lambda: NOW)
+    with in_one_process():
+        ingest(database, TENANT, [path], tag_keys=("service",), detail_months=4, now=lambda: NOW)
     return Costs(database, TENANT, ("service",), 2)
 
 

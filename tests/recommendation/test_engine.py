@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collection.bills import in_one_process
 from tests.conftest import NOW, TENANT
 from tests.recommendation.bills import ACCOUNT, row, write
 from tests.recommendation.conftest import days_ago, group, resource
@@ -43,7 +44,8 @@ def costs_of(database: Database) -> Costs:
 
 
 def load(database: Database, bill: Path) -> Costs:
-    ingest(database, TENANT, [bill], tag_keys=("team", "service"), detail_months=4, now=lambda: NOW)
+    with in_one_process():
+        ingest(database, TENANT, [bill], tag_keys=("team", "service"), detail_months=4, now=lambda: NOW)
     return costs_of(database)
 
 
