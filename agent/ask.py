@@ -175,7 +175,7 @@ class Mind:
         from tools.store import recommendations, rollouts
 
         with self._database.read() as tx:
-            found = recommendations.listing(tx, self._settings.tenant, "spot_migration")
+            found = recommendations.listing(tx, self._settings.tenant)
             running = rollouts.listing(tx, self._settings.tenant)
         names = [str(r.parameters.get("resource_id", "")) for r in found] + [r.plan.resource_id for r in running]
         return tuple(dict.fromkeys(n.rsplit("/", 1)[-1] for n in names if n))

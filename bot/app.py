@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bot.shared.wakeups import Wakeups
     from bot.slack.services import Services
     from bot.threads import Threads
+    from tools.analysis.alerting import Board
     from tools.analysis.costs import Costs
     from tools.execution.engine import Engine
     from tools.execution.gates import Gates
@@ -149,6 +150,7 @@ class App:
     def propose(self, recommendation_id: str, person: Principal, channel: str = "") -> Rollout:
         """A person asks for the rollout of a recommendation."""
         from tools.execution import requests
+        from tools.execution.panel import Panel
 
         return requests.propose(
             self.database,
@@ -160,16 +162,20 @@ class App:
             new_id=self.new_id,
             expires_in=timedelta(seconds=self.settings.approval_ttl_seconds),
             channel=channel,
+            panel=Panel.of(self.settings, self.now),
         )
 
     def investigate(self, anomaly: Anomaly) -> DriverTree | None:
         """Why an anomaly happened, in drivers."""
-        from tools.analysis import anomalies, drivers
-        from tools.model.query import Filter
+        from tools.analysis import anomalies
 
-        period, against = anomalies.days_of(anomaly)
-        where = tuple(Filter(name, (value,)) for name, value in anomaly.keys)
-        return drivers.explain(self.costs, period, against, where=where)
+        return anomalies.tree(self.costs, anomaly)
+
+    def board(self) -> Board:
+        """Which anomalies go on now, and which of them the digest would tell."""
+        from tools.analysis import alerting
+
+        return alerting.board(self.costs, self.now().date(), otherwise=self.settings.alerts_per_week)
 
     def person(self, email: str) -> Principal:
         """Who says it on a terminal: the person with that e-mail, or (empty) a viewer who may ask but not act."""
@@ -249,6 +255,7 @@ class App:
             new_id=self.new_id,
             look=Look(self.database, self.tenant, self.costs, self.now),
             investigate=self.investigate,
+            board=self.board,
             ring=self.ring,
         )
 

@@ -257,7 +257,8 @@ def _findings(commands: Commands) -> None:
         dest="feedback",
         nargs=2,
         metavar=("WORD", "ID"),
-        help="what you say of an anomaly: expected, useful or mute (with --as; a mute needs --reason and --until)",
+        help="what you say of an anomaly: expected, useful or mute (a mute needs --reason and --until), with --as; "
+        "unmute and reopen take it back",
     )
     anomalies.add_argument("--reason", default="", metavar="R", help="why, for --say")
     anomalies.add_argument("--until", type=_day, metavar="DAY", help="last day of a mute")

@@ -175,15 +175,26 @@ class _Subject:
         return made[-1]
 
     def _beneath(self, held: Posted, key: str, card: str, reply: Reply) -> tuple[str, str, int]:
-        message = Message(reply.text)
+        message = Message(reply.text, reply.blocks)
         if held.ts:
-            return held.ts, held.content_hash, 0
+            return self._beneath_again(held, key, message)
         ts = self._found(held, key, card)
         if ts:
             return ts, message.content_hash, 0
         self.box.sleep(self._slot())
-        posted = self.box.transport.post(self.channel, message, key, card, reply.broadcast)
-        return posted, message.content_hash, 1
+        posted: list[str] = []
+        self._drawable(
+            message, lambda m: posted.append(self.box.transport.post(self.channel, m, key, card, reply.broadcast))
+        )
+        return posted[-1], message.content_hash, 1
+
+    def _beneath_again(self, held: Posted, key: str, message: Message) -> tuple[str, str, int]:
+        """A card in the thread shows what is stored now; one that somebody deleted stays away."""
+        if not message.blocks or held.content_hash == message.content_hash:
+            return held.ts, held.content_hash, 0
+        self.box.sleep(self.box.pace.reserve(f"{self.channel}:{held.ts}", SECONDS_PER_EDIT))
+        written = self._edited(held.ts, message, key) != ""
+        return held.ts, message.content_hash, int(written)
 
     def _slot(self) -> float:
         return self.box.pace.reserve(self.channel, SECONDS_PER_CHANNEL)

@@ -36,6 +36,7 @@ class Fault:
     """One fault: which actions it hits ("*" and other shell patterns allowed), how often, how long silence lasts.
 
     `header` names the header in which a REST cloud that throttles tells for how many `seconds`; empty: it does not.
+    With `dated` it tells the moment until which, as HTTP writes moments.
     """
 
     kind: FaultKind
@@ -43,6 +44,7 @@ class Fault:
     times: int | None = None
     seconds: float = 5.0
     header: str = ""
+    dated: bool = False
     hits: int = 0
 
     @property
@@ -62,11 +64,11 @@ class Fault:
 def fault_of(
     document: Mapping[str, object], *, rest: bool = False, kinds: frozenset[FaultKind] = frozenset(FaultKind)
 ) -> Fault:
-    """Read {kind, action?, times?, seconds?}, of a REST cloud header? too; raises UnknownFaultError.
+    """Read {kind, action?, times?, seconds?}, of a REST cloud header? and dated? too; raises UnknownFaultError.
 
     `kinds` are those that the cloud knows.
     """
-    known = {"kind", "action", "times", "seconds"} | ({"header"} if rest else set())
+    known = {"kind", "action", "times", "seconds"} | ({"header", "dated"} if rest else set())
     if strange := set(document) - known:
         raise UnknownFaultError(f"Unknown fields {', '.join(sorted(strange))}; a fault has {', '.join(sorted(known))}.")
     try:
@@ -80,8 +82,8 @@ def fault_of(
         raise UnknownFaultError("times must be a whole number from 1, or absent for ever.")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         raise UnknownFaultError("seconds must be a number from 0.")
-    header = str(document.get("header", ""))
-    return Fault(kind, str(document.get("action", "*")), times, float(seconds), header)
+    header, dated = str(document.get("header", "")), document.get("dated", False) is True
+    return Fault(kind, str(document.get("action", "*")), times, float(seconds), header, dated)
 
 
 @dataclass

@@ -65,10 +65,11 @@ def health(listener: socket.socket, options: dict[str, Any]) -> None:
 
 
 def clouds(listener: socket.socket, options: dict[str, Any]) -> None:
-    """Google Cloud, Azure and Vultr, beneath /gcp, /azure and /vultr. Options: today, seed, months."""
+    """Google Cloud, Azure and Vultr, beneath /gcp, /azure and /vultr. Options: today, seed, months, and health_url or nothing."""
     import uvicorn
 
     from sandbox.clouds import azure, gcp, vultr
+    from sandbox.clouds.balancers import Counted
     from sandbox.clouds.rest import Side
 
     story = {
@@ -76,7 +77,10 @@ def clouds(listener: socket.socket, options: dict[str, Any]) -> None:
         "seed": options.get("seed", 7),
         "months": options.get("months", 13),
     }
-    side = Side({"gcp": gcp.build(**story), "azure": azure.build(**story), "vultr": vultr.build(**story)})
+    google, microsoft = gcp.build(**story), azure.build(**story)
+    if options.get("health_url"):
+        google.cloud.counted = microsoft.cloud.counted = Counted(options["health_url"])
+    side = Side({"gcp": google, "azure": microsoft, "vultr": vultr.build(**story)})
     # Each answer is dated by its cloud, whose clock can be told to be wrong.
     how = uvicorn.Config(side, log_level="critical", access_log=False, date_header=False, timeout_graceful_shutdown=1)
     _serve(listener, how)

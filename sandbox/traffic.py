@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from sandbox.organisation import FLEETS
 
 LIFECYCLES = ("on_demand", "spot")
+# Services that run at Google Cloud and Azure, and their machines; only load balancers there tell of them.
+ELSEWHERE = {"recommendations": 3, "loyalty": 6}
 PER_INSTANCE = 30.0
 ORDINARY_ERROR_RATE = 0.004
 # Traffic swings a little, so that two windows are never quite alike.
@@ -95,17 +97,17 @@ class Traffic:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> Traffic:
-        """The organisation's fleets, on demand, well; whatever happened before is forgotten."""
+        """The organisation's services, on demand, well; whatever happened before is forgotten."""
         with self.lock:
             self._start()
         return self
 
     def _start(self) -> None:
         self.services.clear()
-        for fleet in FLEETS:
-            service = Service(fleet.service, PER_INSTANCE * fleet.size, {"on_demand": fleet.size, "spot": 0})
+        for name, size in ({fleet.service: fleet.size for fleet in FLEETS} | ELSEWHERE).items():
+            service = Service(name, PER_INSTANCE * size, {"on_demand": size, "spot": 0})
             service.now_on(self.clock())
-            self.services[fleet.service] = service
+            self.services[name] = service
 
     def counted(self, service: str, on_demand: int, spot: int) -> None:
         """So many instances serve now; traffic splits evenly among them."""

@@ -65,7 +65,7 @@ class Sandbox:
         told = start("story", logs, story)
         self.children.append(told)
         self.children.append(start_service("health", logs, health, aws_url=urls["aws"]))
-        self.children.append(start_service("clouds", logs, clouds, **story_of))
+        self.children.append(start_service("clouds", logs, clouds, health_url=urls["health"], **story_of))
         self._wait(began, stop)
         if stop.is_set():
             return

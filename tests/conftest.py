@@ -114,7 +114,9 @@ def _schema(url: str) -> set[str]:
     """Tables, and triggers with whether they act."""
     with _connected(url) as connection:
         tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
-        triggers = connection.execute(text("SELECT tgname::text || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal"))
+        triggers = connection.execute(
+            text("SELECT tgname::text || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal")
+        )
         return {*tables.scalars(), *triggers.scalars()}
 
 

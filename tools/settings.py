@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tools.model.errors import SettingsError
 
 Words = Annotated[tuple[str, ...], NoDecode]
+# The settings that name services, each with the balancer whose counted requests tell its health.
+SERVICE_SOURCES = ("cloudwatch_services", "cloud_monitoring_services", "azure_monitor_services")
+SERVICE_VARIABLES = ", ".join(f"OPTIINFRA_{name.upper()}" for name in SERVICE_SOURCES)
 
 
 def default_home() -> Path:
@@ -216,7 +219,23 @@ class Settings(BaseSettings):
 
     # rollouts
     prometheus_url: str = Field(
-        "", description="Prometheus API that tells service health. Empty: no rollout may start."
+        "",
+        description="Prometheus API that tells service health. Empty, and no other source: no watched rollout may start.",
+    )
+    cloudwatch_services: Words = Field(
+        (),
+        description="Services whose health CloudWatch tells, each as SERVICE=ARN of its Application Load Balancer, separated "
+        "by commas; all others are asked of Prometheus.",
+    )
+    cloud_monitoring_services: Words = Field(
+        (),
+        description="Services whose health Cloud Monitoring tells, each as SERVICE=PROJECT/URL_MAP of its external Application "
+        "Load Balancer, separated by commas.",
+    )
+    azure_monitor_services: Words = Field(
+        (),
+        description="Services whose health Azure Monitor tells, each as SERVICE=RESOURCE_ID of its application gateway, "
+        "separated by commas.",
     )
     prometheus_requests_query: str = Field(
         'sum by (lifecycle) (increase(http_requests_total{service="{service}"}[{window}s]))',
@@ -225,6 +244,16 @@ class Settings(BaseSettings):
     prometheus_errors_query: str = Field(
         'sum by (lifecycle) (increase(http_requests_total{service="{service}",code=~"5.."}[{window}s]))',
         description="PromQL for the number of failed requests per lifecycle.",
+    )
+    reviewer_url: str = Field(
+        "",
+        description="https address of an outside reviewer that is asked before a change is proposed. Empty: none.",
+    )
+    reviewer_secret: SecretStr = Field(
+        SecretStr(""), description="Secret with which the outside reviewer and we sign what we tell each other."
+    )
+    review_seconds: float = Field(
+        8.0, gt=0, le=60, description="How long the reviewers of a change may take; who is late counts as a concern."
     )
     bake_seconds: int = Field(
         900, ge=1, description="How long a stage must stay healthy before the next may be approved."
@@ -261,11 +290,17 @@ class Settings(BaseSettings):
 
     @field_validator(
         "focus_paths", "tag_keys", "aws_regions", "aws_accounts", "aws_cost_explorer_accounts",
-        "gcp_projects", "azure_subscriptions", mode="before",
+        "gcp_projects", "azure_subscriptions", "cloudwatch_services", "cloud_monitoring_services",
+        "azure_monitor_services", mode="before",
     )  # fmt: skip
     @classmethod
     def _words(cls, value: object) -> object:
         return tuple(w.strip() for w in value.split(",") if w.strip()) if isinstance(value, str) else value
+
+    def health_told(self, service: str) -> bool:
+        """Whether a metrics source is set that is asked how this service does."""
+        named = {pair.partition("=")[0].strip() for source in SERVICE_SOURCES for pair in getattr(self, source)}
+        return bool(self.prometheus_url) or service in named
 
     @property
     def database_url(self) -> str:

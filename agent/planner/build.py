@@ -221,6 +221,9 @@ def compare(parsed: Parsed, where: Where, exclude: Where, today: date, vocabular
     only_versus = parsed.scored.of(intents.COMPARE) <= 3
     if several and len(parsed.mentions) < 2 and only_versus:
         return query(parsed, where, exclude, today, vocabulary)
+    if unit := _step(parsed):
+        # "month over month, for the last six months": each beside the one before.
+        return query(replace(parsed, slots=replace(slots, granularity=unit)), where, exclude, today, vocabulary)
     period, against, assumed = _two_periods(parsed, today)
     args: dict[str, object] = _iso(period) | _iso(against, "against_start", "against_end") | _filters(where, exclude)
     if slots.untagged:
@@ -231,6 +234,20 @@ def compare(parsed: Parsed, where: Where, exclude: Where, today: date, vocabular
     if slots.metric and slots.metric != "billed":
         args["metric"] = slots.metric
     return Plan(intents.COMPARE, args, SURE, tuple(assumed))
+
+
+_STEPS = (
+    ("month", r"\b(?:month[ -](?:over|on|by)[ -]month|mom)\b", 62),
+    ("week", r"\b(?:week[ -](?:over|on)[ -]week|wow)\b", 21),
+)
+
+
+def _step(parsed: Parsed) -> str:
+    """The unit in which one long time is to be seen step by step, or empty."""
+    if len(parsed.mentions) != 1:
+        return ""
+    days = parsed.mentions[0].period.days
+    return next((unit for unit, said, least in _STEPS if days >= least and re.search(said, parsed.text)), "")
 
 
 def _two_periods(parsed: Parsed, today: date) -> tuple[Period, Period, list[str]]:
@@ -362,10 +379,12 @@ def recommend(parsed: Parsed, where: Where, exclude: Where, today: date, vocabul
 
 
 _TARGET = re.compile(
-    r"\b(?:move|migrate|switch|convert|shift|transition|put|bring|change|turn|run|rollout|migration|use spot(?: instances)?|migrating|moving)\b"
-    r"(?: (?:of|for|to move|to migrate|to))?(?: (?:the|our|my|all|asg|group|fleet|spot migration (?:of|for)))*\s+"
+    r"\b(?:move|migrate|switch|convert|shift|transition|put|bring|change|turn|run|rollout|migration|use spot(?: instances)?|migrating|moving"
+    r"|stop(?:ping)?|shut(?:ting)? down|delet(?:e|ing)|remov(?:e|ing)|releas(?:e|ing)|resiz(?:e|ing)|downsiz(?:e|ing)"
+    r"|shrink(?:ing)?|mak(?:e|ing)(?= .{1,60} smaller)|clean(?:ing)? up|lifecycle(?: rule)?)\b"
+    r"(?: (?:of|for|to move|to migrate|to))?(?: (?:the|our|my|all|asg|group|fleet|unattached|unused|idle|volume|disk|snapshot|address|instance|machine|bucket|spot migration (?:of|for)))*\s+"
     r"(?P<name>[\w.-]+(?: [\w.-]+){0,4}?)"
-    r"(?: (?:asg|auto scaling group|group|fleet|instances|workloads?|nodes|service))?(?: (?:over|back))?"
+    r"(?: (?:asg|auto scaling group|group|fleet|instances|workloads?|nodes|service))?(?: (?:over|back|smaller))?"
     r"(?= (?:to|on|onto|into|over)\b|[?.!,]|$| please| pls| now| today| doing| going| coming)"
 )
 _PRONOUNS = frozenset({"it", "that", "this", "them", "those", "these", "one", "spot", "a", "the", "everything", "all"})
@@ -392,7 +411,10 @@ def propose(parsed: Parsed, where: Where, exclude: Where, today: date, vocabular
         return Plan(intents.PROPOSE, {"recommendation": ids[0]}, SURE)
     name = _target(parsed, vocabulary)
     if not name:
-        return "Say what should be moved, for example: move checkout-workers to spot. Nothing was changed."
+        return (
+            "Say what should be changed, for example: move checkout-workers to spot, or: propose rec-1a2b3c4d5e6f. "
+            "Nothing was changed."
+        )
     return Plan(intents.PROPOSE, {"resource": name}, SURE)
 
 

@@ -62,6 +62,8 @@ def parse(text: str, today: date, vocabulary: Vocabulary, *, ahead: bool = False
     mentions = periods.find(plain, today, ahead=ahead, data=vocabulary.span, fiscal_start=vocabulary.fiscal_start)
     timeless = _mask(plain, [(m.start, m.end) for m in mentions])
     named = entities.find(_mask(timeless, [m.span() for m in _ID.finditer(plain)]), vocabulary, lexicon.ORDINARY)
+    if said := slots.saved_by(timeless):
+        named = tuple(n for n in named if n.end <= said[0] or n.start >= said[1])
     found = slots.find(_mask(timeless, [(n.start, n.end) for n in named]), vocabulary.tag_keys)
     guessed, unknown, placed = _leftovers(timeless, named, found, vocabulary)
     named = tuple(sorted((*named, *guessed), key=lambda n: n.start))

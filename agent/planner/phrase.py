@@ -110,7 +110,7 @@ def _recommend(args: Mapping[str, object]) -> str:
 def _propose(args: Mapping[str, object]) -> str:
     if args.get("recommendation"):
         return f"Propose {args['recommendation']}"
-    return f"Move {args.get('resource') or 'it'} to spot"
+    return f"Propose a rollout for {args.get('resource') or 'it'}"
 
 
 def _status(args: Mapping[str, object]) -> str:

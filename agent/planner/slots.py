@@ -21,7 +21,7 @@ _GRANULARITY = (
 _HELD = r"(?:commitments?|savings? plans?|reserved instances?|reservations?|ris|cuds?)"
 _AGREED = r"(?:negotiated (?:prices?|rates?|discounts?)|enterprise discounts?|edp|contracts?)"
 _METRIC = (
-    ("commitment_savings", rf"\b{_HELD}(?: really| actually| have| has)? sav(?:e[ds]?|ing)\b|\b(?:sav(?:ed|ings?)|save) (?:by|from|through|with|thanks to|on) (?:our |the )?{_HELD}\b|\bcommitment savings\b"),
+    ("commitment_savings", rf"\b(?:are|do) we (?:really |actually )?sav(?:e|ing)\b.{{0,20}}\b(?:by|from|through|with|thanks to) (?:our |the )?{_HELD}|\b{_HELD}(?: really| actually| have| has)? sav(?:e[ds]?|ing)\b|\b(?:sav(?:ed|ings?)|save) (?:by|from|through|with|thanks to|on) (?:our |the )?{_HELD}\b|\bcommitment savings\b"),
     ("negotiated_savings", rf"\b{_AGREED}(?: really| actually| have| has)? sav(?:e[ds]?|ing)\b|\bsav(?:ed|ings?) (?:by|from|through|with|thanks to) (?:our |the )?{_AGREED}\b|\bnegotiated savings\b"),
     ("gross", r"\bgross(?: costs?| spend| bill)?\b|\bbefore credits\b"),
     ("effective", r"\b(?:(?:net )?(?:amorti[sz]ed|effective)(?: costs?| spend)?)\b"),
@@ -78,7 +78,7 @@ def _patterns(tag_keys: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[st
         rf"(?:break ?down|split)(?: up| down)?(?: of| by|,)?)[ -]+(?:(?:the|our|all|each|tag|different|individual) )*{several}\b"
     )
     which = re.compile(
-        rf"\b(?:which|what(?: are| is|'s)?|{_SUPERLATIVE})(?: of)?(?: (?:the|our|my))?(?: {_SUPERLATIVE})?(?: (?:\d+|{'|'.join(_NUMBERS)}))?"
+        rf"\b(?:which|what(?: are| is|'s)?|{_SUPERLATIVE})(?: of)?(?: (?:the|our|my))?(?: {_SUPERLATIVE}| cheapest| least expensive)?(?: (?:\d+|{'|'.join(_NUMBERS)}))?"
         rf"(?: {_SUPERLATIVE}| single| cost| spend(?:ing)?| cloud)* (?P<dims>{one})\b"
     )
     wise = re.compile(rf"\b(?P<dims>{one})[ -](?:wise|breakdown|split|level|by {one})\b")
@@ -121,6 +121,12 @@ def find(text: str, tag_keys: tuple[str, ...]) -> Slots:
         bool(_SHARE.search(text)),
         currency,
     )
+
+
+def saved_by(text: str) -> tuple[int, int] | None:
+    """Where a question says what commitments or contracts saved: there "savings plans" is no name of a service."""
+    found = (re.search(pattern, text) for name, pattern in _METRIC if name.endswith("_savings"))
+    return next((m.span() for m in found if m), None)
 
 
 def _metrics(text: str, spans: list[tuple[int, int]]) -> tuple[str, ...]:

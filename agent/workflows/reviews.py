@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from tools.model.recommendation import Recommendation
 from tools.model.rollout import TERMINAL, Rollout
-
-RISKS = ("R0", "R1", "R2")
+from tools.providers import catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +41,27 @@ def money(recommendation: Recommendation) -> Review:
 
 
 def risk(recommendation: Recommendation) -> Review:
-    """Only what can be undone goes through stages by itself."""
-    if not recommendation.reversible:
-        return Review("risk", False, "It cannot be undone, so it is not carried out in stages.")
-    if recommendation.risk not in RISKS:
-        return Review("risk", False, f"Its risk class {recommendation.risk} is left to people.")
+    """What a rollback brings back and what it does not; whoever approves must know."""
     if recommendation.blocked_by:
         return Review("risk", False, f"It is blocked: {'; '.join(recommendation.blocked_by)}.")
-    return Review("risk", True, "It can be undone at any time.")
+    known = catalog.about(str(recommendation.parameters.get("change", "")))
+    lasting = f" What stays lost: {known.lasting[0].lower()}{known.lasting[1:]}" if known else ""
+    if not recommendation.reversible:
+        return Review("risk", True, f"It cannot be undone as a whole, so two people must approve it.{lasting}")
+    return Review("risk", True, f"It can be rolled back.{lasting}")
 
 
 def watching(recommendation: Recommendation, health_known: bool) -> Review:
-    """Without a health source the first stage could never be judged."""
+    """Without a health source a first stage that needs one could never be judged."""
+    known = catalog.about(str(recommendation.parameters.get("change", "")))
+    if known and (quiet := known.unwatched(recommendation.service)):
+        return Review("watching", True, f"There is no traffic to watch: {quiet}.")
     if not health_known:
         return Review(
             "watching",
             True,
-            "No metrics source is set (OPTIINFRA_PROMETHEUS_URL): it can be proposed, but it will not start.",
+            f"No metrics source tells how {recommendation.service or 'its service'} does (OPTIINFRA_PROMETHEUS_URL, or "
+            "its load balancer): it can be proposed, but it will not start.",
         )
     if not recommendation.service:
         return Review("watching", True, "Its service is not known, so its health cannot be told apart.")

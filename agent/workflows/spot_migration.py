@@ -12,6 +12,7 @@ from agent import words
 from agent.toolset.desk import Desk
 from agent.workflows import reviews
 from tools.execution import requests
+from tools.execution.panel import Panel
 from tools.model.errors import RefusedError
 from tools.model.rollout import TERMINAL, Rollout, State
 
@@ -192,7 +193,8 @@ def _hands(desk: Desk) -> Hands:
 
     def review(recommendation_id: str) -> tuple[reviews.Review, ...]:
         every = requests.listing(desk.database, desk.tenant)
-        return reviews.review(one(recommendation_id), every, health_known=bool(desk.settings.prometheus_url))
+        found = one(recommendation_id)
+        return reviews.review(found, every, health_known=desk.settings.health_told(found.service))
 
     def propose(recommendation_id: str) -> Rollout:
         return requests.propose(
@@ -205,6 +207,7 @@ def _hands(desk: Desk) -> Hands:
             new_id=desk.new_id,
             expires_in=timedelta(seconds=desk.settings.approval_ttl_seconds),
             channel=desk.channel,
+            panel=Panel.of(desk.settings, desk.now),
         )
 
     return Hands(lambda i: requests.status(desk.database, desk.tenant, i), propose, find, review)

@@ -12,11 +12,15 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A message in the thread of another one, posted once per `key`; `broadcast` also shows it in the channel."""
+    """A message in the thread of another one, posted once per `key`; `broadcast` also shows it in the channel.
+
+    One with `blocks` is a card of its own: it is edited in place when it changes. A sentence stays as it was said.
+    """
 
     key: str
     text: str
     broadcast: bool = False
+    blocks: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

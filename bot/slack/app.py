@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bot.slack import envelope
+from bot.slack.anomalies import Anomalies
 from bot.slack.buttons import Buttons
 from bot.slack.cards import error as error_card
 from bot.slack.commands import Commands
@@ -56,7 +57,9 @@ def build_slack(services: Services, *, token: str, api_url: str, signing_secret:
     directory, voice = Directory(services), Voice(services)
     questions = Questions(services, directory, voice)
     buttons = Buttons(services, directory, voice)
-    door = Door(questions, buttons, Commands(services, directory, voice, questions, buttons), Home(services, directory))
+    anomalies = Anomalies(services, directory, voice)
+    commands = Commands(services, directory, voice, questions, buttons, anomalies)
+    door = Door(questions, buttons, anomalies, commands, Home(services, directory))
 
     async def take_in(body: dict[str, Any], next: Callable[[], Awaitable[None]]) -> BoltResponse | None:  # noqa: A002
         """Each delivery once, however often Slack repeats it; committed before it is acknowledged."""

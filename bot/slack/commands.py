@@ -1,4 +1,4 @@
-"""Commands: what can be typed after /cost - a question, or help, recs, rollouts, rollback."""
+"""Commands: what can be typed after /cost - a question, or help, recs, anomalies, alerts, rollouts, rollback."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.shared.message import Message
 from bot.shared.posting import NotDeliveredError
 from bot.slack import elements as e
-from bot.slack.buttons import REASON, Buttons
+from bot.slack.anomalies import Anomalies
+from bot.slack.buttons import Buttons
 from bot.slack.cards import error as error_card
 from bot.slack.cards import recommendation as recommendation_card
 from bot.slack.cards import rollout as rollout_card
 from bot.slack.delivery import Voice, place
 from bot.slack.envelope import Body, text
 from bot.slack.people import Directory, actor, record_refusal
+from bot.slack.presses import REASON
 from bot.slack.questions import LONGEST, Questions, words
 from bot.slack.services import Services
 from bot.slack.words import clip, escape
@@ -27,6 +29,9 @@ LISTED = 20
 HELP = (
     ("/cost what did we spend per service last month?", "a question; its answer comes in a thread"),
     ("/cost recs", "the savings that could be had"),
+    ("/cost anomalies", "what is unusual now, with what is held back or muted"),
+    ("/cost alerts 5", "tell at most 5 anomalies a week in the digest; without a number: how many it is now"),
+    ("/cost unmute ID", "report a muted series again"),
     ("/cost rollouts", "what is proposed, running or done"),
     ("/cost rollback ID REASON", "roll a rollout back to where it began"),
     ("/cost help", "this"),
@@ -37,13 +42,20 @@ class Commands:
     """Answers /cost."""
 
     def __init__(
-        self, services: Services, directory: Directory, voice: Voice, questions: Questions, buttons: Buttons
+        self,
+        services: Services,
+        directory: Directory,
+        voice: Voice,
+        questions: Questions,
+        buttons: Buttons,
+        anomalies: Anomalies,
     ) -> None:
         self._services = services
         self._directory = directory
         self._voice = voice
         self._questions = questions
         self._buttons = buttons
+        self._anomalies = anomalies
 
     async def typed(self, client: AsyncWebClient, body: Body) -> None:
         """Do what the first word says; everything else is a question."""
@@ -56,6 +68,12 @@ class Commands:
                 await self._listed(client, body, self._recommendations)
             case "rollouts" if not rest:
                 await self._listed(client, body, self._rollouts)
+            case "anomalies" if not rest:
+                await self._anomalies.listed(client, body)
+            case "alerts" if len(rest.split()) <= 1:
+                await self._anomalies.wanted(client, body, rest.strip())
+            case "unmute" if len(rest.split()) == 1:
+                await self._anomalies.unmuted(client, body, rest.strip())
             case "rollback":
                 await self._rollback(client, body, rest.strip())
             case _:

@@ -81,10 +81,14 @@ class Voice:
             return False
         return True
 
-    async def _respond(self, place: Place, message: Message) -> bool:
+    async def redraw(self, place: Place, message: Message) -> bool:
+        """Put the message in place of one that only this person sees; False when that is not possible any more."""
+        return bool(place.response_url) and await self._respond(place, message, instead=True)
+
+    async def _respond(self, place: Place, message: Message, *, instead: bool = False) -> bool:
         fitted = self.fitted(message)
-        body = shown(fitted) | {"response_type": "ephemeral", "replace_original": False}
-        thread: dict[str, Any] = {"thread_ts": place.thread_ts} if place.thread_ts else {}
+        body = shown(fitted) | {"response_type": "ephemeral", "replace_original": instead}
+        thread: dict[str, Any] = {"thread_ts": place.thread_ts} if place.thread_ts and not instead else {}
         try:
             answer = await AsyncWebhookClient(place.response_url, timeout=10).send_dict(body | thread)
         except SLACK_DOWN:

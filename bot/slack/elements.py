@@ -62,6 +62,11 @@ def heading(text: str) -> Block:
     return {"type": "rich_text_section", "elements": [said(text, bold=True)]}
 
 
+def line(text: str) -> Block:
+    """A line of plain words."""
+    return {"type": "rich_text_section", "elements": [said(text)]}
+
+
 def said(text: str, *, bold: bool = False) -> Block:
     element: Block = {"type": "text", "text": clip(text, 3000) if len(text) > 3000 else clean(text) or NOTHING}
     return element | {"style": {"bold": True}} if bold else element

@@ -10,7 +10,8 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.buttons import Buttons, missing_reason
+from bot.slack.anomalies import Anomalies
+from bot.slack.buttons import Buttons
 from bot.slack.cards import anomaly as anomaly_card
 from bot.slack.cards import answer as answer_card
 from bot.slack.cards import recommendation as recommendation_card
@@ -18,6 +19,7 @@ from bot.slack.cards import rollout as rollout_card
 from bot.slack.commands import COMMAND, Commands
 from bot.slack.envelope import Body, event_key, text
 from bot.slack.home import Home
+from bot.slack.presses import missing_reason
 from bot.slack.questions import Questions
 
 EVENT, ACTION, VIEW, SLASH = "event", "action", "view", "command"
@@ -29,6 +31,7 @@ class Door:
 
     questions: Questions
     buttons: Buttons
+    anomalies: Anomalies
     commands: Commands
     home: Home
 
@@ -53,13 +56,15 @@ class Heard:
 
 
 Answer = Callable[[Door, Heard], Awaitable[object]]
+Check = Callable[[Door, Body], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """`name` is the event, action id (a pattern when it ends with *), callback id or command it hears.
 
-    `subscriptions` are the names under which Slack sends it, `scopes` what Slack asks for in return.
+    `subscriptions` are the names under which Slack sends it, `scopes` what Slack asks for in return. `check` says what
+    is wrong with a filled-in form, per field.
     """
 
     kind: str
@@ -67,6 +72,7 @@ class Listener:
     answer: Answer
     subscriptions: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    check: Check = lambda door, body: missing_reason(body)
 
 
 async def _decided(door: Door, heard: Heard) -> None:
@@ -81,6 +87,18 @@ async def _reasoned(door: Door, heard: Heard) -> None:
 
 async def _submitted(door: Door, heard: Heard) -> None:
     await door.buttons.submitted(heard.client, heard.body, text(heard.body, "view", "callback_id"))
+
+
+async def _pressed(door: Door, heard: Heard) -> None:
+    await door.anomalies.press(heard.client, heard.body, heard.action, heard.carried)
+
+
+async def _asked(door: Door, heard: Heard) -> None:
+    await door.anomalies.ask(heard.client, heard.body, heard.action, heard.carried)
+
+
+async def _filled_in(door: Door, heard: Heard) -> None:
+    await door.anomalies.submitted(heard.client, heard.body, text(heard.body, "view", "callback_id"))
 
 
 async def _home(door: Door, heard: Heard) -> None:
@@ -113,12 +131,11 @@ LISTENERS: tuple[Listener, ...] = (
     Listener(ACTION, answer_card.SHOW_QUERY, lambda door, h: door.questions.receipt(h.client, h.body, h.carried)),
     Listener(ACTION, f"{answer_card.CHOOSE}.*", lambda door, h: door.questions.chosen(h.client, h.body, h.carried)),
     Listener(ACTION, recommendation_card.PROPOSE, lambda door, h: door.buttons.propose(h.client, h.body, h.carried)),
-    Listener(ACTION, anomaly_card.INVESTIGATE, lambda door, h: door.buttons.investigate(h.client, h.body, h.carried)),
-    Listener(ACTION, anomaly_card.EXPECTED, lambda door, h: door.buttons.expected(h.client, h.body, h.carried)),
-    Listener(VIEW, anomaly_card.EXPECTED, lambda door, h: door.buttons.expected_submitted(h.client, h.body)),
-    Listener(ACTION, anomaly_card.USEFUL, lambda door, h: door.buttons.useful(h.client, h.body, h.carried)),
-    Listener(ACTION, anomaly_card.MUTE, lambda door, h: door.buttons.mute(h.client, h.body, h.carried)),
-    Listener(VIEW, anomaly_card.MUTE, lambda door, h: door.buttons.mute_submitted(h.client, h.body)),
+    Listener(ACTION, anomaly_card.INVESTIGATE, lambda door, h: door.anomalies.investigate(h.client, h.body, h.carried)),
+    *(Listener(ACTION, name, _pressed) for name in (anomaly_card.USEFUL, anomaly_card.UNMUTE, anomaly_card.REOPEN)),
+    *(Listener(ACTION, name, _asked) for name in (anomaly_card.EXPECTED, anomaly_card.MUTE)),
+    Listener(VIEW, anomaly_card.EXPECTED, _filled_in),
+    Listener(VIEW, anomaly_card.MUTE, _filled_in, check=lambda door, body: door.anomalies.missing(body)),
     # The last ones of their kind: no click is ever swallowed.
     Listener(ACTION, "*", lambda door, h: door.buttons.unknown(h.client, h.body)),
     Listener(VIEW, "*", lambda door, h: door.buttons.unknown(h.client, h.body)),
@@ -156,7 +173,7 @@ def _add_interaction(app: AsyncApp, door: Door, listener: Listener) -> None:
 
 def _add_view(app: AsyncApp, door: Door, listener: Listener) -> None:
     async def hear(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
-        missing = missing_reason(body) if not listener.name.endswith("*") else {}
+        missing = listener.check(door, body) if not listener.name.endswith("*") else {}
         if missing:
             await ack(response_action="errors", errors=missing)
             return

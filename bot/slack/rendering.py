@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
 from bot.shared.message import Message
 from bot.slack.blockkit import fit
+from bot.slack.cards import anomaly as anomaly_card
 from bot.slack.cards import budget as budget_card
 from bot.slack.cards import digest as digest_card
 from bot.slack.cards import rollout as rollout_card
 from tools.execution.record import EXECUTOR
 from tools.model.access import PERMISSIONS, Permission
+from tools.model.anomaly import Anomaly
+from tools.model.digest import Digest
 from tools.model.errors import NotFoundError
+from tools.model.period import Period
 from tools.model.recommendation import Evidence
 from tools.model.rollout import State
 from tools.store import (
     audit,
     budgets,
     digests,
+    findings,
     outbox,
     people,
     recommendations,
     rollout_approvals,
     rollout_history,
+    rollout_reviews,
     rollouts,
 )
 from tools.store.database import Database
+from tools.store.findings import Feedback
 from tools.store.outbox import Waiting
 from tools.telemetry.metrics import Metrics
 
 Permalink = Callable[[str, str], str]
+_EVER = date(1, 1, 1)
 
 
 def renderer(
@@ -73,6 +82,7 @@ def rollout_message(database: Database, tenant: str, rollout_id: str) -> Message
             turn=_turn(tx, tenant, rollout_id),
             evidence=_evidence(tx, tenant, rollout.plan.recommendation_id),
             approvers=_approvers(tx, tenant, rollout.proposed_by),
+            reviews=rollout_reviews.listing(tx, tenant, rollout_id),
         )
     return rollout_card.message(view)
 
@@ -109,7 +119,7 @@ def budget_message(database: Database, tenant: str, subject: str) -> Message | N
 
 
 def digest_message(database: Database, tenant: str, day: date, permalink: Permalink) -> Message | None:
-    """The digest of a day, with the addresses of the cards that wait."""
+    """The digest of a day, with the addresses of the cards that wait, and what people said of its anomalies since."""
     with database.read() as tx:
         digest = digests.one(tx, tenant, day)
         if digest is None:
@@ -118,5 +128,21 @@ def digest_message(database: Database, tenant: str, day: date, permalink: Permal
             rollout_id: outbox.posted(tx, tenant, "rollout", rollout_id)
             for rollout_id in digest_card.rollout_ids(digest)
         }
+        known = {one.id: one for one in findings.anomalies(tx, tenant, Period(_EVER, day + timedelta(days=1)))}
+        feedback = findings.feedback(tx, tenant)
     links = {rollout_id: permalink(*next(iter(cards.items()))) for rollout_id, cards in standing.items() if cards}
-    return digest_card.message(digest, links)
+    stands = {one.id: _stands(one, known.get(one.id), feedback, day) for one in digest.anomalies}
+    return digest_card.message(_as_of_now(digest, known), links, stands)
+
+
+def _stands(told: Anomaly, now: Anomaly | None, feedback: Sequence[Feedback], day: date) -> anomaly_card.Standing:
+    return replace(anomaly_card.standing(told, feedback, day), gone=now is None)
+
+
+def _as_of_now(digest: Digest, known: Mapping[str, Anomaly]) -> Digest:
+    """The figures stay as they were told; whether somebody expected it is of now."""
+    now = tuple(
+        replace(one, status="expected") if one.id in known and known[one.id].status == "expected" else one
+        for one in digest.anomalies
+    )
+    return replace(digest, anomalies=now)

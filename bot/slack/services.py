@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from agent.answer import Answer, Question
@@ -12,6 +12,7 @@ from bot.shared.limits import Limiter
 from bot.shared.pace import Pace
 from bot.slack.cards.home import View as HomeView
 from bot.threads import Threads
+from tools.analysis.alerting import Alerts, Board
 from tools.model.access import Principal
 from tools.model.anomaly import Anomaly
 from tools.model.driver import DriverTree
@@ -47,6 +48,11 @@ def no_tree(anomaly: Anomaly) -> DriverTree | None:
     return None
 
 
+def no_board() -> Board:
+    """Nothing goes on."""
+    return Board(date.min, Alerts((), (), (), (), ()), (), 0, 0)
+
+
 def silent() -> None:
     """A bell that nobody hears."""
 
@@ -56,7 +62,8 @@ class Services:
     """Everything here but `pace` and `limiter` blocks and is called in a thread.
 
     `propose` makes a rollout of a recommendation's id for a person, its card to go to a channel. `look` gives what
-    a person's Home shows, `investigate` the drivers behind an anomaly. `ring` wakes whoever delivers and executes.
+    a person's Home shows, `investigate` the drivers behind an anomaly, `board` what goes on. `ring` wakes whoever
+    delivers and executes.
     """
 
     database: Database
@@ -71,5 +78,6 @@ class Services:
     new_id: NewId
     look: Callable[[Principal], HomeView] = no_view
     investigate: Callable[[Anomaly], DriverTree | None] = no_tree
+    board: Callable[[], Board] = no_board
     ring: Callable[[], None] = silent
     pace: Pace = field(default_factory=Pace)

@@ -79,9 +79,9 @@ def local(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} at {{time}}|{stamp(moment)}>"
 
 
-def plural(count: int, one: str) -> str:
-    """'1 instance', '20 instances'."""
-    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+def plural(count: int, one: str, many: str = "") -> str:
+    """'1 instance', '20 instances', '2 anomalies'."""
+    return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
-from bot.terminal.output import Progress, print_json, table
+from bot.terminal.output import Progress, print_json, restated, table
 from tools.model.errors import SettingsError
 from tools.model.load import Load, LoadStatus
 from tools.providers.base import Access
@@ -41,8 +41,8 @@ def _run(app: App, provider: str | None) -> tuple[tuple[Load, ...], tuple[Bill, 
     from tools.providers import registry
     from tools.store.paid_requests import StoredPaidRequests
 
-    inventories = registry.inventories(app.settings)
-    billings = registry.billings(app.settings, paid=StoredPaidRequests(app.database, app.tenant))
+    inventories = registry.inventories(app.settings, now=app.now)
+    billings = registry.billings(app.settings, now=app.now, paid=StoredPaidRequests(app.database, app.tenant))
     if not inventories and not billings and not app.settings.focus_paths:
         raise SettingsError(
             "Nothing is configured to collect from.",
@@ -107,6 +107,7 @@ def _of_loads(covered: Covered, loads: tuple[Load, ...]) -> list[dict[str, objec
             "complete_to": covered.get((provider, account_id)),
             "missing_permissions": (),
             "problem": "; ".join(sorted({load.reason for load in of_account if load.reason})),
+            "replaced": _replaced(of_account),
         }
         for (provider, account_id), of_account in sorted(accounts.items())
     ]
@@ -133,7 +134,21 @@ def _of_bill(covered: Covered, bill: Bill) -> dict[str, object]:
         "complete_to": covered.get((access.provider, access.account_id)),
         "missing_permissions": access.missing,
         "problem": "; ".join(part for part in told if part),
+        "replaced": _replaced(loads),
     }
+
+
+def _replaced(loads: list[Load]) -> list[dict[str, object]]:
+    """The periods that the provider has restated since they were read, with their difference and a sentence for it."""
+    return [
+        {
+            "period": f"{load.partition.billing_period:%Y-%m}",
+            "differences": load.differences,
+            "told": " ".join(restated(load)),
+        }
+        for load in loads
+        if load.partition is not None and load.differences
+    ]
 
 
 def _status(loads: list[Load]) -> str:
@@ -162,6 +177,7 @@ def _of_accesses(app: App, accesses: tuple[Access, ...]) -> list[dict[str, objec
                 "complete_to": look.complete_at if look else None,
                 "missing_permissions": access.missing,
                 "problem": access.problem,
+                "replaced": [],
             }
         )
     return lines
@@ -186,3 +202,7 @@ def _print(accounts: list[dict[str, object]]) -> None:
             (account["provider"], account["id"], account["what"], account["status"], account["complete_to"], told)
         )
     print(table(columns, rows))
+    for account in accounts:
+        months = account["replaced"]
+        for month in months if isinstance(months, list) else ():
+            print(month["told"])

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
-from bot.terminal.output import Progress, covered, money, one_line, print_json, table
+from bot.terminal.output import Progress, covered, money, one_line, print_json, restated, table
 from tools.analysis.calendar import named, unfinished
 from tools.model.errors import InputError
 from tools.model.load import Load, LoadStatus
@@ -98,12 +98,8 @@ def _print_loads(done: Sequence[Load]) -> None:
     ]
     print(table(("account and period", "rows", "rejected", "billed", "effective", "status"), lines, right=(1, 2, 3, 4)))
     for load in done:
-        for difference in load.differences:
-            print(
-                f"{load.partition} was restated: {difference.rows:+} rows, billed "
-                f"{money(difference.billed_cost, difference.currency)} and effective "
-                f"{money(difference.effective_cost, difference.currency)} against before."
-            )
+        for sentence in restated(load):
+            print(sentence)
         for check in load.checks:
             print(one_line(f"{load.partition}: {check.law}? {check.detail}"))
         _print_problems(load)

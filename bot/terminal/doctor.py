@@ -188,10 +188,16 @@ def _cost_files(app: App) -> Iterator[Finding]:
 
 def _health_source(app: App) -> Iterator[Finding]:
     from tools.providers import registry
+    from tools.settings import SERVICE_VARIABLES
 
     source = registry.health(app.settings)
     if source is None:
-        yield Finding("service health", OFF, "no Prometheus: no rollout may start", "Set OPTIINFRA_PROMETHEUS_URL.")
+        yield Finding(
+            "service health",
+            OFF,
+            "no metrics source: no rollout of a service may start",
+            "Set OPTIINFRA_PROMETHEUS_URL.",
+        )
     else:
         yield Finding("service health", OK, source.check())
 

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bot.app import App, open_app
 from bot.jobs import Jobs
 from bot.slack.cards import digest as card
 from bot.terminal.costs import filters
 from bot.terminal.output import covered, jsonable, money, print_json, table
-from tools.analysis import alerting, daily_file, drivers
+from tools.analysis import alerting, daily_file, drivers, verdicts
 from tools.analysis import anomalies as detection
 from tools.analysis import forecast as outlooks
 from tools.model.anomaly import Anomaly
@@ -26,10 +25,7 @@ from tools.model.forecast import Forecast
 from tools.model.money import EXACT
 from tools.model.period import Period
 from tools.model.query import Metric, dimension
-from tools.store import alerts, findings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from tools.store import findings
 
 _EVER = Period(date(1, 1, 2), date(9999, 12, 31))
 
@@ -43,13 +39,15 @@ def anomalies(args: Namespace) -> int:
     asked = Period(args.start or _EVER.start, args.end or _EVER.end)
     with app.database.read() as tx:
         found = findings.anomalies(tx, app.tenant, asked)
-        chosen = _chosen(app, tx, found)
+    board = alerting.board(app.costs, app.now().date(), otherwise=app.settings.alerts_per_week, found=found)
+    chosen = board.alerts
     if args.held:
         found = chosen.held
     coverage = app.costs.coverage(asked if args.start and args.end else None)
     if args.json:
         names = ("new", "again", "held", "quiet", "muted")
-        sorted_out = {name: [one.id for one in getattr(chosen, name)] for name in names}
+        sorted_out: dict[str, object] = {name: [one.id for one in getattr(chosen, name)] for name in names}
+        sorted_out |= {"per_week": board.per_week, "told_this_week": board.told_this_week}
         print_json({"anomalies": [_anomaly(one) for one in found], "alerts": sorted_out, "coverage": coverage})
         return 0
     if not found:
@@ -58,50 +56,36 @@ def anomalies(args: Namespace) -> int:
         print(f"{one.id}  {one.started}  {one.severity}, {one.status}: {one.why}")
     if chosen.held and not args.held:
         print(f"{len(chosen.held)} of them are held back from the digest: this week's alerts are used up (--held).")
-    if chosen.muted:
-        print(f"{len(chosen.muted)} of them are muted.")
+    for one in chosen.muted:
+        mute = alerting.standing_mute(one, board.feedback, board.day)
+        if mute is not None:
+            print(
+                f"{one.id} is muted until {mute.until} by {mute.name or mute.actor}: {mute.reason} "
+                f"(--say unmute {one.id} ends it)"
+            )
     print(covered(coverage))
     return 0
-
-
-def _chosen(app: App, tx: Connection, found: Sequence[Anomaly]) -> alerting.Alerts:
-    """What the next digest would tell of these, and what it would hold back."""
-    settled = detection.judged_period(app.costs, app.now().date())
-    day = settled.end - timedelta(days=1) if settled else app.now().date()
-    return alerting.choose(
-        found,
-        day,
-        told=alerts.told(tx, app.tenant),
-        feedback=findings.feedback(tx, app.tenant),
-        per_week=alerts.per_week(tx, app.tenant, app.settings.alerts_per_week),
-    )
 
 
 def give_feedback(app: App, args: Namespace) -> int:
     """Keep what a person says of an anomaly, or how many alerts a week are wanted."""
     person = app.person(args.user)
-    with app.database.begin() as tx:
-        if args.per_week is not None:
-            alerts.set_per_week(tx, app.tenant, args.per_week, actor=person.id, now=app.now())
-            said = f"At most {args.per_week} alerts a week from now on."
-        else:
-            verdict, about = args.feedback
-            findings.give_feedback(
-                tx,
-                app.tenant,
-                about,
-                verdict,
-                actor=person.id,
-                reason=args.reason,
-                now=app.now(),
-                until=args.until,
-            )
-            until = f" until {args.until}" if args.until else ""
-            said = f"{about}: {verdict}{until}, said by {person.name}."
-    if args.json:
-        print_json({"said": said})
+    if args.per_week is not None:
+        verdicts.want(app.database, app.tenant, args.per_week, person, now=app.now())
+        told = f"At most {args.per_week} alerts a week from now on."
     else:
-        print(said)
+        verdict, about = args.feedback
+        said = verdicts.say(
+            app.database, app.tenant, about, verdict, person, reason=args.reason, until=args.until, now=app.now()
+        )
+        until = f" until {args.until}" if args.until and verdict == "mute" else ""
+        told = f"{about}: {verdict}{until}, said by {person.name}."
+        if not said.changed:
+            told = f"{about}: nothing was changed; it stands like that already."
+    if args.json:
+        print_json({"said": told})
+    else:
+        print(told)
     return 0
 
 
@@ -225,6 +209,8 @@ def _digest(made: Digest) -> dict[str, object]:
         "movers": [dict(zip(made.movers.columns, row, strict=True)) for row in made.movers.rows],
         "waiting": made.waiting,
         "held": made.held,
+        "held_excess": made.held_excess,
+        "reminded": made.reminded,
         "saved": made.saved,
         "coverage": made.coverage,
         "receipt": made.receipt,
@@ -241,10 +227,13 @@ def _print_digest(made: Digest) -> None:
     print(covered(made.coverage))
     if made.calm:
         return
-    for one in made.anomalies[1:]:
-        print(f"- {one.why}")
+    for one in made.anomalies:
+        if one.why not in made.why:
+            print(f"- {'Reminder: ' if one.id in made.reminded else ''}{one.why}")
     if made.held:
-        print(f"{made.held} smaller anomalies are held back (optiinfra anomalies --held).")
+        what = "anomaly is" if made.held == 1 else "anomalies are"
+        so_far = money(made.held_excess, made.currency)
+        print(f"{made.held} {what} held back, {so_far} so far (optiinfra anomalies --held).")
     if made.saved:
         print(made.saved)
     if made.anomalies and made.movers.rows:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from tools.model.money import plain
 
 if TYPE_CHECKING:
+    from tools.model.load import Load
     from tools.model.query import Coverage
 
 # ISO 4217: currencies whose smallest unit is not a hundredth.
@@ -96,6 +97,15 @@ def _cell(value: object) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks and escape codes: a name in the data must not break a table or drive the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def restated(load: Load) -> tuple[str, ...]:
+    """How a period that was replaced differs from what stood there: one sentence per currency."""
+    return tuple(
+        f"{load.partition} was restated: {d.rows:+} rows, billed {money(d.billed_cost, d.currency)} and effective "
+        f"{money(d.effective_cost, d.currency)} against before."
+        for d in load.differences
+    )
 
 
 def covered(coverage: Coverage) -> str:

@@ -8,10 +8,12 @@ from decimal import Decimal
 from bot.app import App, open_app
 from bot.terminal.output import money, print_json, table
 from tools.execution import requests
+from tools.execution.panel import Panel
 from tools.execution.planning import steps_in_words
 from tools.model.errors import RefusedError
 from tools.model.rollout import TERMINAL, Rollout, State
-from tools.store import rollout_approvals, rollout_history, rollout_intents
+from tools.providers import catalog
+from tools.store import rollout_approvals, rollout_history, rollout_intents, rollout_reviews
 
 
 def listing(args: argparse.Namespace) -> int:
@@ -53,6 +55,7 @@ def propose(args: argparse.Namespace) -> int:
         new_id=app.new_id,
         expires_in=app.engine.limits.gate_ttl,
         channel=app.settings.approvals_channel or app.settings.digest_channel,
+        panel=Panel.of(app.settings, app.now),
     )
     _print(app, rollout, as_json=args.json)
     return 0
@@ -86,17 +89,20 @@ def document(app: App, rollout: Rollout) -> dict[str, object]:
         intents = rollout_intents.listing(tx, app.tenant, rollout.id)
         verdicts = rollout_history.verdicts(tx, app.tenant, rollout.id)
         history = rollout_history.events(tx, app.tenant, rollout.id)
+        reviews = rollout_reviews.listing(tx, app.tenant, rollout.id)
     return _summary(rollout) | {
         "approvals": approvals,
         "intents": intents,
         "verdicts": verdicts,
         "history": history,
+        "reviews": reviews,
         "plan": rollout.plan,
     }
 
 
 def _summary(rollout: Rollout) -> dict[str, object]:
     plan = rollout.plan
+    about = catalog.about(plan.change)
     return {
         "id": rollout.id,
         "version": rollout.version,
@@ -121,6 +127,9 @@ def _summary(rollout: Rollout) -> dict[str, object]:
         "monthly_saving": plan.saving_monthly,
         "currency": plan.currency,
         "undo": plan.undo,
+        "does": about.does if about else "",
+        "lasting": about.lasting if about else "",
+        "unwatched": plan.unwatched,
         "proposed_by": rollout.proposed_by,
         "created_at": rollout.created_at,
         "updated_at": rollout.updated_at,
@@ -138,6 +147,11 @@ def _print(app: App, rollout: Rollout, *, as_json: bool) -> None:
     print(f"{rollout.id}  {rollout.state} ({rollout.phase})  {plan.title}")
     print(f"  {rollout.reason}")
     print(f"  saves {_saving(rollout)} a month; risk {plan.risk}; undo: {plan.undo}")
+    if about := catalog.about(plan.change):
+        print(f"  what it does: {about.does}")
+        print(f"  cannot be undone: {about.lasting}")
+    if plan.unwatched:
+        print(f"  nothing to watch: {plan.unwatched}; counted units decide")
     print(f"  proposed by {rollout.proposed_by_name} on {rollout.created_at:%d %b %Y %H:%M} UTC")
     for stage, words in zip(plan.stages, steps_in_words(plan), strict=True):
         print(f"  {_mark(rollout, stage.index)} step {stage.index + 1}: {words}")
@@ -146,6 +160,11 @@ def _print(app: App, rollout: Rollout, *, as_json: bool) -> None:
     with app.database.read() as tx:
         looks = rollout_history.verdicts(tx, app.tenant, rollout.id)
         history = rollout_history.events(tx, app.tenant, rollout.id)
+        reviews = rollout_reviews.listing(tx, app.tenant, rollout.id)
+    for review in reviews:
+        print(f"  {review.reviewer} review: {review.opinion} - {review.why}")
+        for line in review.evidence:
+            print(f"    {line}")
     if looks:
         print(f"  health: {looks[-1].verdict} - {looks[-1].why}")
     for event in history:

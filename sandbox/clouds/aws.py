@@ -16,7 +16,7 @@ from sandbox.clouds import aws_acting, aws_managed, aws_moto, aws_seed
 from sandbox.clouds.aws_groups import GroupKeeper, wanted_on_demand
 from sandbox.clouds.aws_told import Told
 from sandbox.clouds.aws_wire import Call, RefusedError, call_of, error, key_of, worded
-from sandbox.clouds.bills import Bills
+from sandbox.clouds.bills import Bills, month_asked
 from sandbox.faults import Fault, FaultKind, Faults, UnknownFaultError, fault_of
 
 if TYPE_CHECKING:
@@ -65,10 +65,12 @@ class Aws:
             return self._control(environ["REQUEST_METHOD"], path.removeprefix(CONTROL), body, start_response)
         call = call_of(environ["REQUEST_METHOD"], path, _headers(environ), body, environ.get("QUERY_STRING", ""))
         self.calls[call.name] = self.calls.get(call.name, 0) + 1
-        fault = self.faults.hit(*dict.fromkeys((call.name, call.permission, call.action)))
+        account = self.account_of(key_of(environ.get("HTTP_AUTHORIZATION", "")))
+        # "100000000004/*" is everything that is asked in that account.
+        names = (call.name, call.permission, call.action, f"{account}/{call.permission}")
+        fault = self.faults.hit(*dict.fromkeys(names))
         if fault is not None and fault.kind not in _PAGES:
             return self._fail(fault, call, environ, start_response)
-        account = self.account_of(key_of(environ.get("HTTP_AUTHORIZATION", "")))
         try:
             answer = self.told.answer(call, account, body)
         except RefusedError as refused:
@@ -213,7 +215,7 @@ class Aws:
     def _restate(self, asked: dict[str, Any]) -> dict[str, object]:
         """From now on Cost Explorer tells one month (YYYY-MM) as Amazon corrected it; nothing: as first billed."""
         try:
-            month = date.fromisoformat(f"{asked['month']}-01") if asked.get("month") else None
+            month = month_asked(asked.get("month"))
         except ValueError:
             raise ControlError("month must be written as YYYY-MM.") from None
         self.told.bills.restate(month)

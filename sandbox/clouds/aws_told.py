@@ -102,7 +102,7 @@ def _accounts(told: Told, account: str, asked: Document) -> Document:
 
 def page(items: list[Any], token: object, size: int) -> tuple[list[Any], str]:
     """The items of one page, and the token of the next one or nothing."""
-    start = int(str(token).removeprefix("page-")) if token else 0
+    start = int(str(token).rpartition("-")[2]) if token else 0
     return items[start : start + size], f"page-{start + size}" if start + size < len(items) else ""
 
 

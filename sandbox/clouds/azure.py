@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from sandbox import organisation as org
-from sandbox.clouds import azure_bills
+from sandbox.clouds import azure_bills, balancers
 from sandbox.clouds.azure_acting import EXECUTOR_TOKEN, World
 from sandbox.clouds.azure_told import BUSY, PRICES, points, price_items
 from sandbox.clouds.bills import Bills
@@ -45,6 +45,8 @@ class Azure:
     today: date
     exports: Bucket
     token: str = TOKEN
+    # What application gateways counted; nothing where no Prometheus is told of.
+    counted: balancers.Counts = balancers.nothing
     routes: Sequence[Route] = field(init=False)
     world: World = field(init=False)
 
@@ -272,6 +274,9 @@ class Azure:
 
     def _metrics(self, ask: Ask) -> Answer:
         span = ask.query.get("timespan", "")
+        if ask.query.get("metricnames") == "ResponseStatus":
+            told = balancers.azure_metric(self.counted, ask.parts["resource"], span)
+            return Answer(200, {"cost": 0, "timespan": span, "interval": "PT1M", "value": [told]})
         busy = next((percent for name, percent in BUSY.items() if f"/{name}-" in f"/{ask.parts['resource']}"), None)
         measured = [] if busy is None else list(points(span, busy, ask.parts["resource"]))
         return Answer(
@@ -347,7 +352,8 @@ def build(
 ) -> AzureCloud:
     """An Azure with the organisation's things and the bills of its story."""
     exports = Bucket(lambda: of_story("azure", seed=seed, today=today, months=months), now)
-    return AzureCloud(Azure(Bills(_lines, seed, today, months), today, exports), now=now)
+    bills = Bills(_lines, seed, today, months)
+    return AzureCloud(Azure(bills, today, exports), now=now, bills=bills)
 
 
 def _lines() -> Iterable[Line]:

@@ -66,7 +66,7 @@ class Bills:
             lines = tuple(self.lines())
             planted = events(calendar.anchor.weekday())
             if self.restated is not None:
-                planted += (restatement(self.restated, calendar.anchor),)
+                planted += (restatement(self.restated, calendar.anchor, lines[0].provider),)
             rows = all_rows(lines, calendar, self.seed, planted)
             self._found = tuple(
                 Charge(
@@ -81,6 +81,11 @@ class Bills:
                 )
             )
             self._periods = calendar.months
+
+
+def month_asked(text: object) -> date | None:
+    """The first day of a month written as YYYY-MM; None for nothing. Raises ValueError."""
+    return date.fromisoformat(f"{text}-01") if text else None
 
 
 def in_cents(amounts: list[Decimal]) -> list[Decimal]:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
+from sandbox.clouds import balancers
 from sandbox.clouds import gcp_things as things
 from sandbox.clouds import gcp_told as told_of
 from sandbox.clouds.bills import Bills
@@ -48,6 +49,8 @@ class Gcp:
     projects: Sequence[str] = things.PROJECTS
     unreachable: set[str] = field(default_factory=set)
     faults: Faults = field(default_factory=Faults)
+    # What load balancers counted; nothing where no Prometheus is told of.
+    counted: balancers.Counts = balancers.nothing
     routes: Sequence[Route] = field(init=False)
     world: World = field(init=False)
 
@@ -217,6 +220,10 @@ class Gcp:
     def _series(self, ask: Ask) -> Answer:
         end = datetime.fromisoformat(ask.query["interval.endTime"])
         start = datetime.fromisoformat(ask.query["interval.startTime"])
+        if url_map := balancers.url_map_asked(ask.query.get("filter", "")):
+            return _paged(
+                ask, "timeSeries", balancers.google_series(self.counted, ask.parts["project"], url_map, start, end)
+            )
         hours = int((end - start) / timedelta(hours=1))
         ends = ((end - timedelta(hours=n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(hours))
         found = told_of.series(ask.parts["project"], ask.query.get("aggregation.perSeriesAligner", ""), ends)
@@ -324,4 +331,4 @@ def build(
     """A Google Cloud with the organisation's things and the billing export of its story."""
     bigquery = BigQuery(Bills(gcp_lines, seed, today, months), BILLING_PROJECT)
     exports = Bucket(lambda: of_story("gcp", seed=seed, today=today, months=months), now)
-    return GcpCloud(Gcp(bigquery, today, now, exports), now=now)
+    return GcpCloud(Gcp(bigquery, today, now, exports), now=now, bills=bigquery.bills)

@@ -53,6 +53,8 @@ class BigQuery:
     jobs: dict[str, Job] = field(default_factory=dict)
     by_request: dict[str, str] = field(default_factory=dict)
     _database: duckdb.DuckDBPyConnection | None = None
+    # The corrected month of the bills that the tables hold.
+    _as_of: date | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def table(self, ask: Ask) -> dict[str, Any]:
@@ -161,8 +163,13 @@ class BigQuery:
         return _PARAMETER.sub(r"$\1", sql)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._database is not None and self._as_of != self.bills.restated:
+            self._database.close()
+            self._database = None
+            self.jobs.clear()
+            self.by_request.clear()
         if self._database is None:
-            self._database = fill(self.bills)
+            self._database, self._as_of = fill(self.bills), self.bills.restated
         return self._database
 
 

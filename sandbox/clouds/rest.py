@@ -14,6 +14,7 @@ from email.utils import format_datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from sandbox.clouds.bills import Bills, month_asked
 from sandbox.faults import Fault, FaultKind, Faults, UnknownFaultError, fault_of
 
 CONTROL = "/sandbox/"
@@ -118,6 +119,8 @@ class RestCloud:
     faults: Faults = field(default_factory=Faults)
     calls: dict[str, int] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    # What it charges, where it charges anything.
+    bills: Bills | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.concurrency import run_in_threadpool
@@ -163,7 +166,9 @@ class RestCloud:
             return Answer(200, {})
         answer = self.cloud.refuse(self.cloud.fault(fault.kind, route))
         if fault.kind is FaultKind.THROTTLE and fault.header:
-            return Answer(answer.status, answer.document, {fault.header: f"{fault.seconds:g}"})
+            until = format_datetime(self.now().astimezone(UTC) + timedelta(seconds=fault.seconds), usegmt=True)
+            told = until if fault.dated else f"{fault.seconds:g}"
+            return Answer(answer.status, answer.document, {fault.header: told})
         return answer
 
     async def _send(self, send: Send, answer: Answer, fault: Fault | None) -> None:
@@ -187,7 +192,11 @@ class RestCloud:
         if (ask.method, path) == ("POST", "reset"):
             self.faults.clear()
             self.calls.clear()
+            if self.bills is not None and self.bills.restated:
+                self.bills.restate(None)
             return Answer(200, {"ok": True})
+        if (ask.method, path) == ("POST", "restate"):
+            return self._restate(ask)
         if path != "fault":
             return Answer(404, {"error": f"There is no {ask.method} {CONTROL}{path}."})
         try:
@@ -198,6 +207,17 @@ class RestCloud:
         except (UnknownFaultError, RefusalError) as problem:
             return Answer(400, {"error": str(problem)})
         return Answer(200, {"faults": self.faults.as_json()})
+
+    def _restate(self, ask: Ask) -> Answer:
+        """From now on one month (YYYY-MM) is told as the provider corrected it; nothing: as first billed."""
+        try:
+            month = month_asked(ask.document().get("month"))
+        except (ValueError, RefusalError):
+            return Answer(400, {"error": "month must be written as YYYY-MM."})
+        if self.bills is None:
+            return Answer(404, {"error": "This cloud charges nothing."})
+        self.bills.restate(month)
+        return Answer(200, {"restated": month.isoformat()[:7] if month else None})
 
 
 _PAGES = frozenset({FaultKind.EMPTY_PAGE, FaultKind.REPEATED_PAGE})

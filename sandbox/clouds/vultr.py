@@ -43,7 +43,7 @@ class Vultr:
     acls: tuple[str, ...] = (VIEW, BILLING, BALANCERS)
     routes: Sequence[Route] = field(init=False)
     world: World = field(init=False)
-    _told: dict[tuple[date, date], list[dict[str, Any]]] = field(default_factory=dict)
+    _told: dict[tuple[date, date, date | None], list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world = World(self._made)
@@ -106,7 +106,7 @@ class Vultr:
         if links is None:
             return
         if kind is FaultKind.REPEATED_PAGE:
-            links["next"] = ask.query.get("cursor") or links["next"] or "c2FtZQ=="
+            links["next"] = ask.query.get("cursor") or links["next"] or "ZnJvbS0w"
             return
         for key, items in document.items():
             if isinstance(items, list):
@@ -135,9 +135,10 @@ class Vultr:
         return [line for line in self.bills.lines() if line.resource_type == kind]
 
     def _items(self, period: date, until: date) -> list[dict[str, Any]]:
-        if (period, until) not in self._told:
-            self._told[period, until] = self._added_up(period, until)
-        return self._told[period, until]
+        key = (period, until, self.bills.restated)
+        if key not in self._told:
+            self._told[key] = self._added_up(period, until)
+        return self._told[key]
 
     def _added_up(self, period: date, until: date) -> list[dict[str, Any]]:
         charges = [charge for charge in self.bills.charges() if charge.month == period]
@@ -245,4 +246,5 @@ def build(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> VultrCloud:
     """A Vultr with the organisation's things and the bills of its story."""
-    return VultrCloud(Vultr(Bills(vultr_lines, seed, today, months), today), now=now)
+    bills = Bills(vultr_lines, seed, today, months)
+    return VultrCloud(Vultr(bills, today), now=now, bills=bills)

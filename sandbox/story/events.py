@@ -12,7 +12,7 @@ import numpy as np
 from sandbox.inventory import CLICKSTREAM_BUCKET
 from sandbox.organisation import AWS_DATA, AWS_PRODUCTION, AWS_STAGING, AZURE_PRODUCTION
 from sandbox.story import other_lines
-from sandbox.story.lines import Line, Shape
+from sandbox.story.lines import Kind, Line, Shape
 from sandbox.story.services import BIGQUERY, CLOUDFRONT, EC2, OPENAI, S3
 
 if TYPE_CHECKING:
@@ -175,11 +175,21 @@ def events(anchor_weekday: int) -> tuple[Event, ...]:
     )  # fmt: skip
 
 
-def restatement(month: date, anchor: date) -> Event:
-    """What Amazon corrects afterwards: content delivery of one whole, earlier month was billed too high."""
+def restatement(month: date, anchor: date, provider: str = "aws") -> Event:
+    """What a provider corrects afterwards: of one whole, earlier month it had billed too much.
+
+    Amazon corrects content delivery alone, the others all that was used.
+    """
     start = month.toordinal() - anchor.toordinal()
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     last = following.toordinal() - anchor.toordinal() - 1
+    if provider != "aws":
+        return Event(
+            f"{provider}-restated", "restatement", "down", provider, "", "", "", start, last,
+            lambda line: line.provider == provider and line.kind is Kind.USAGE,
+            from_day(start, 0.93, last),
+            f"The use of {month:%Y-%m} was measured again: it was 7 % less than first billed.",
+        )  # fmt: skip
     return Event(
         "cloudfront-restated", "restatement", "down", "aws", AWS_PRODUCTION, CLOUDFRONT, "eu-west-1", start, last,
         lambda line: line.service == CLOUDFRONT,

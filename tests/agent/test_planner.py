@@ -305,3 +305,27 @@ def test_asking_about_actions_is_no_command() -> None:
         "what is waiting for approval?",
     ):
         assert read(text, TODAY, VOCABULARY).status is Status.ANSWERED, text
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "args"),
+    [
+        ("how much more did we spend in Oct than Sep on EC2?", "compare_costs", {"start": "2026-10-01"}),
+        ("did we spend less on AWS in October than in September?", "compare_costs", {"against_start": "2026-09-01"}),
+        ("month over month growth for the last 6 months", "query_costs", {"granularity": "month"}),
+        ("month over month growth of BigQuery", "compare_costs", {"against_start": "2026-09-01"}),
+        ("what is the cheapest cloud for us?", "query_costs", {"by": ["provider"]}),
+        ("how much are we saving with savings plans?", "query_costs", {"metric": "commitment_savings"}),
+        ("how much did the checkout migration save?", "realised_savings", {}),
+        ("propose to stop legacy-importer", "propose_rollout", {"resource": "legacy-importer"}),
+        ("propose deleting the volume search-scratch", "propose_rollout", {"resource": "search-scratch"}),
+        ("please propose releasing address old-vpn", "propose_rollout", {"resource": "old-vpn"}),
+        ("propose the lifecycle rule for lumen-logs", "propose_rollout", {"resource": "lumen-logs"}),
+    ],
+)
+def test_what_people_mean_by_it(text: str, tool: str, args: dict[str, object]) -> None:
+    """More than, step by step, cheapest, what commitments saved, and a proposal of any kind of change."""
+    plan = read(text, TODAY, VOCABULARY).plan
+    assert plan is not None
+    assert plan.tool == tool
+    assert {name: plan.args.get(name) for name in args} == args

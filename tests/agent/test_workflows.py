@@ -122,8 +122,6 @@ def test_two_fleets_that_fit_are_a_choice(stage: Stage) -> None:
     ("changed", "words"),
     [
         ({"blocked_by": ("the group keeps sessions",)}, "the group keeps sessions"),
-        ({"reversible": False}, "cannot be undone"),
-        ({"risk": "R3"}, "left to people"),
         ({"price_source": ""}, "has no source"),
         ({"saving_expected": Decimal(0)}, "No saving is expected"),
         ({"parameters": {"resource_id": "checkout-workers"}}, "only advice"),
@@ -136,6 +134,14 @@ def test_reviewers_say_no_in_words(stage: Stage, changed: dict[str, Any], words:
     assert answer.status is Status.REFUSED
     assert words in answer.text
     assert "0 rollouts" in stage.ask("how are the rollouts doing?").text
+
+
+def test_what_cannot_be_undone_is_proposed_and_says_so(stage: Stage) -> None:
+    """Two people decide about it; nothing is kept from them."""
+    stage.know(rec(reversible=False, risk="R3"))
+    answer = stage.ask("move checkout-workers to spot")
+    assert stage.rollout(answer).state is State.PROPOSED
+    assert any("two people must approve it" in note for note in answer.notes)
 
 
 def test_who_may_not_propose_is_told(stage: Stage) -> None:
@@ -163,6 +169,8 @@ def test_how_is_it_doing(stage: Stage) -> None:
         assert "Counted at the cloud:" in answer.text
         assert {f.label for f in answer.facts} >= {"counted spot", "units in all", "stage"}
     stage.know(rec(), rec("rec-2", "search-indexers"))
+    # The one fleet of this world stands for the other one now.
+    stage.world.fleet.change(share=0, changed=0)
     stage.ask("move search-indexers to spot")
     both = stage.ask("how are the rollouts doing?")
     assert both.text == "2 rollouts are under way, 2 of them waiting for people."

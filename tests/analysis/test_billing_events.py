@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -83,6 +84,14 @@ def test_what_is_not_usage_is_found_in_stored_bills_and_never_among_usage(databa
     assert dict(found.keys)["charge_category"] == "Purchase"
     assert found.excess == Decimal(1700)
     assert found.drivers == ()
+    # Why: to the cent, its month so far against the same days of the month before.
+    tree = anomalies.tree(costs, found)
+    assert tree is not None
+    assert tree.period.start == found.started
+    assert tree.against.start == (found.started - timedelta(days=1)).replace(day=1)
+    assert tree.against.days == tree.period.days == 1
+    assert tree.change == sum(d.contribution for d in tree.drivers) + tree.other == Decimal(1700)
+    assert anomalies.tree(costs, replace(found, started=date(2024, 1, 3))) is None
 
 
 def test_no_earlier_digest_no_correction(database: Database, tmp_path: Path) -> None:

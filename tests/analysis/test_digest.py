@@ -19,6 +19,7 @@ from tools.model.digest import Digest
 from tools.model.errors import InputError
 from tools.model.outcome import Outcome
 from tools.store import digests
+from tools.store.alerts import Told
 from tools.store.database import Database
 
 END = MONDAY + timedelta(days=100)
@@ -124,7 +125,24 @@ def test_what_has_no_room_in_the_week_is_counted(costs: Costs) -> None:
     told = morning(costs, anomalies=found, known=digest.Known(alerts_per_week=0))
     assert told.anomalies == ()
     assert told.held == len(found)
+    assert told.held_excess == total(abs(one.excess) for one in found)
+    assert told.why.startswith("1 new anomaly is held back, $832 so far: this week's alerts are used up.")
+    assert "Against a week before, it was new" in told.why
     assert not told.calm
+
+
+def test_a_reminder_is_marked_and_what_goes_on_is_counted(costs: Costs) -> None:
+    """Told a week before and still open: told again as a reminder. Told the day before: only counted."""
+    (one,) = anomalies.find(costs, END)
+    day = END - timedelta(days=1)
+    week_ago = digest.Known(told={one.id: Told(day - timedelta(days=7), day - timedelta(days=7))})
+    again = morning(costs, anomalies=(one,), known=week_ago)
+    assert again.reminded == (one.id,)
+    assert "Reminder, told a week ago · Compute in prod (AWS): +$832.45" in str(card.message(again).blocks)
+    yesterday = digest.Known(told={one.id: Told(day - timedelta(days=1), day - timedelta(days=1))})
+    quiet = morning(costs, anomalies=(one,), known=yesterday)
+    assert quiet.anomalies == quiet.reminded == ()
+    assert quiet.why.startswith("Nothing new is unusual; 1 anomaly goes on that was told in the last days. Against")
 
 
 def test_realised_savings_are_told(costs: Costs) -> None:
@@ -147,7 +165,7 @@ def test_a_calm_morning_is_three_lines(database: Database, tmp_path: Path) -> No
     told = digest.compose(costs, MONDAY + timedelta(days=60), anomalies=(), waiting=(), budget=None)
     assert told.calm
     assert [block["type"] for block in card.message(told).blocks] == ["header", "section", "context"]
-    again = replace(told, calm=False, held=3, saved="Savings realised: $5.00 a month.")
+    again = replace(told, calm=False, held=3, held_excess=Decimal(42), saved="Savings realised: $5.00 a month.")
     text = str(card.message(again).blocks)
-    assert "3 smaller held back" in text
+    assert "3 held back ($42.00 so far), this week's alerts are used up: /cost anomalies lists them" in text
     assert "Savings realised" in text

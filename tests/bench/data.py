@@ -1,31 +1,35 @@
 """Data: how long cost data takes to come in and to answer, for files with the cardinalities of a real organisation.
 
-Run with more rows: `OPTIINFRA_BENCH_ROWS=10000000 python -m tests.bench data` (and OPTIINFRA_BENCH_POSTGRES=URL of an
-empty PostgreSQL database to answer the questions there as well).
+Run with more rows: `OPTIINFRA_BENCH_ROWS=10000000 python -m tests.bench data`. OPTIINFRA_BENCH_POSTGRES=URL of an empty
+PostgreSQL database answers the questions there as well; OPTIINFRA_BENCH_PYTHON names a Python that has pandas, pyarrow
+and polars (they are no part of this environment) and OPTIINFRA_BENCH_READERS the seconds that eight readers ask beside
+a load.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from tests.bench.estate import LAST, write
+from tests.bench.estate import LAST, ROWS_PER_DAY, write
 from tools.analysis.costs import Costs
+from tools.collection.charges import ingest
 from tools.model.period import Period
 from tools.model.query import CostQuery, Filter, Granularity
 from tools.store.database import open_database
 
 ROWS = int(os.environ.get("OPTIINFRA_BENCH_ROWS", "100000"))
 POSTGRES = os.environ.get("OPTIINFRA_BENCH_POSTGRES", "")
+OTHER_PYTHON = os.environ.get("OPTIINFRA_BENCH_PYTHON", "")
+READERS, READING = 8, float(os.environ.get("OPTIINFRA_BENCH_READERS", "5"))
 TAG_KEYS = ("team", "env", "app")
 ROOT = Path(__file__).resolve().parents[2]
 END = LAST + timedelta(days=1)
@@ -59,6 +63,12 @@ for path in sorted(glob.glob(sys.argv[1] + "/*.parquet")):
     parts.append(rows.group_by(keys).agg(pl.col(costs).cast(pl.Float64).sum()).collect())
 print(sum(len(p) for p in parts))
 """
+MEASURED = """
+import resource
+here = resource.getrusage(resource.RUSAGE_SELF)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(here.ru_utime + here.ru_stime, int(peak.split()[1]) // 1024)
+"""
 INGEST = """
 import resource, sys
 from datetime import UTC, datetime
@@ -79,11 +89,12 @@ def tables() -> Iterator[str]:
     """Each table as text."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "focus"
-        data.mkdir()
         estate = write(data, ROWS)
         urls = [f"sqlite:///{folder}/facts.db", *([POSTGRES] if POSTGRES else [])]
         yield _reading(data, estate.rows, urls)
         yield _questions(urls)
+        yield _growth(Path(folder))
+        yield _together(data, urls)
 
 
 def _reading(data: Path, rows: int, urls: Sequence[str]) -> str:
@@ -94,19 +105,14 @@ def _reading(data: Path, rows: int, urls: Sequence[str]) -> str:
             name = url.split(":", 1)[0]
             lines.append((f"into {name}{again}", f"{float(cpu):.1f}", f"{float(child_cpu):.1f}", size, child_size))
     for name, code in (("pandas", PANDAS), ("polars", POLARS)):
-        if find_spec(name) and (name == "polars" or find_spec("pyarrow")):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            _run(code, str(data))
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            lines.append((f"{name}, one level, float, stores nothing", f"{spent:.1f}", "-", "-", "-"))
+        if OTHER_PYTHON:
+            _, cpu, size = _run(code + MEASURED, str(data), python=OTHER_PYTHON)
+            lines.append((f"{name}, one level, float, stores nothing", f"{float(cpu):.1f}", "-", size, "-"))
     return _table(f"{rows:,} rows in {len(list(data.iterdir()))} parquet files", lines)
 
 
-def _run(code: str, *arguments: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+def _run(code: str, *arguments: str, python: str = sys.executable) -> list[str]:
+    done = subprocess.run([python, "-c", code, *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.split()
 
 
@@ -120,9 +126,86 @@ def _questions(urls: Sequence[str]) -> str:
     return _table(f"The eight questions, warm, median milliseconds of {REPEATS}", lines)
 
 
+def _growth(folder: Path) -> str:
+    """The same resources with ten times as many rows, and ten times as many resources with as many rows each."""
+    made = {
+        "base": (ROWS // 10, ROWS_PER_DAY),
+        "10 x line items": (ROWS, 10 * ROWS_PER_DAY),
+        "10 x all": (ROWS, ROWS_PER_DAY),
+    }
+    asking = []
+    for number, (rows, per_day) in enumerate(made.values()):
+        url = f"sqlite:///{folder}/growth{number}.db"
+        if rows == ROWS and per_day == ROWS_PER_DAY:
+            url = f"sqlite:///{folder}/facts.db"
+        else:
+            write(folder / f"growth{number}", rows, per_day)
+            _run(INGEST, str(folder / f"growth{number}"), url)
+        asking.append(Costs(open_database(url), "default", TAG_KEYS, 2))
+    lines = [("organisation", *ASKED)]
+    # Interleaved: what else the machine does concerns all of them.
+    spent = [[[_processor(ask, costs) for costs in asking] for _ in range(11)] for ask in ASKED.values()]
+    for number, name in enumerate(made):
+        medians = [median(one[number] for one in question[1:]) for question in spent]
+        lines.append((f"{name}, {list(made.values())[number][0]:,} rows", *(f"{m:.1f}" for m in medians)))
+    for costs in asking:
+        costs.database.dispose()
+    return _table("CPU milliseconds of each question on SQLite, medians of ten", lines)
+
+
+def _processor(ask: Callable[[Costs], object], costs: Costs) -> float:
+    began = time.process_time()
+    ask(costs)
+    return (time.process_time() - began) * 1000
+
+
+def _together(data: Path, urls: Sequence[str]) -> str:
+    """Readers ask all questions but the two longest while a load replaces a month again and again."""
+    lines = [("store", "answers", "median ms", "p95 ms", "loads meanwhile", "errors")]
+    asked = [ask for name, ask in ASKED.items() if not name.startswith(("q6", "q7"))]
+    newest = max(data.glob("aws-*.parquet"), key=lambda path: path.stat().st_size)
+    for url in urls:
+        database, until = open_database(url), time.monotonic() + READING
+        found: list[float] = []
+        failed: list[BaseException] = []
+        loads = 0
+        with ThreadPoolExecutor(READERS) as pool:
+            reading = [
+                pool.submit(_answers, Costs(database, "default", TAG_KEYS, 2), asked, n, until) for n in range(READERS)
+            ]
+            while time.monotonic() < until:
+                # Fewer tag keys, then all of them: each time the month is another one.
+                keys = TAG_KEYS[: 2 + loads % 2]
+                ingest(database, "default", [newest], tag_keys=keys, detail_months=4, now=lambda: datetime.now(UTC))
+                loads += 1
+            for one in reading:
+                error = one.exception()
+                if error is not None:
+                    failed.append(error)
+                else:
+                    found += one.result()
+        found.sort()
+        p95 = found[len(found) * 95 // 100] if found else 0
+        lines.append(
+            (url.split(":", 1)[0], str(len(found)), f"{median(found):.0f}", f"{p95:.0f}", str(loads), str(len(failed)))
+        )
+        database.dispose()
+    return _table(f"{READERS} readers in one process and a load, {READING:.0f} s", lines)
+
+
+def _answers(costs: Costs, asked: Sequence[Callable[[Costs], object]], first: int, until: float) -> list[float]:
+    """Ask one question after the other; gives the milliseconds that each took."""
+    spent: list[float] = []
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        asked[(first + len(spent)) % len(asked)](costs)
+        spent.append((time.perf_counter() - began) * 1000)
+    return spent
+
+
 def _milliseconds(ask: Callable[[Costs], object], costs: Costs) -> str:
     ask(costs)
-    spent = []
+    spent: list[float] = []
     for _ in range(REPEATS):
         began = time.perf_counter()
         ask(costs)

@@ -23,12 +23,17 @@ class Estate:
     resources: int
 
 
-def write(folder: Path, rows: int) -> Estate:
-    """Write about `rows` rows: 4 providers, 200 accounts, 60 services, 25 regions, 400 days, tags as JSON text."""
+def write(folder: Path, rows: int, per_day: int = ROWS_PER_DAY) -> Estate:
+    """Write about `rows` rows, `per_day` for each resource and day.
+
+    4 providers, 200 accounts, 60 services, 25 regions, 400 days, tags as JSON text.
+    """
     import duckdb
 
-    resources = max(rows // (DAYS * ROWS_PER_DAY), 20)
+    resources = max(rows // (DAYS * per_day), 5)
+    folder.mkdir(exist_ok=True)
     with duckdb.connect(config={"memory_limit": "400MB", "threads": 1}) as db:
+        db.execute("SET enable_progress_bar = false")
         db.execute(_RESOURCES, [resources])
         months = sorted({(FIRST + timedelta(days=n)).replace(day=1) for n in range(DAYS)})
         written = 0
@@ -36,10 +41,14 @@ def write(folder: Path, rows: int) -> Estate:
             start, end = max(month, FIRST), min((month + timedelta(days=32)).replace(day=1), LAST + timedelta(days=1))
             for provider in PROVIDERS:
                 path = folder / f"{provider.split()[0].lower()}-{month:%Y-%m}.parquet"
-                query = _ROWS.format(start=start, end=end, month=month, provider=provider)
+                query = _ROWS.format(start=start, end=end, month=month, provider=provider, per_day=per_day)
                 db.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
                 found = db.execute(f"SELECT count(*) FROM read_parquet('{path}')").fetchone()
-                written += found[0] if found else 0
+                if not found or not found[0]:
+                    # Nothing of this provider in so small an organisation.
+                    path.unlink()
+                    continue
+                written += found[0]
     return Estate(folder, written, resources)
 
 
@@ -78,10 +87,10 @@ _ROWS = """
             '{{"team": "team-' || team || '", "env": "' || ['prod', 'dev', 'test'][CAST(1 + env % 3 AS BIGINT)] || '", "app": "app-'
             || n % 97 || '"}}' END AS Tags
     FROM (
-        SELECT r.*, k % 2 AS part, d.day + INTERVAL (k * 4 + n % 4) HOUR AS moment,
+        SELECT r.*, k % 2 AS part, d.day + INTERVAL (k % 5 * 4 + n % 4) HOUR AS moment,
             cost * (1 + 0.3 * sin(n + date_diff('day', DATE '2025-01-01', d.day) / 9.0)) * (1 + k) AS list,
             list * 0.9 AS billed, CASE WHEN pricing BETWEEN 70 AND 89 THEN billed * 0.7 ELSE billed END AS effective
         FROM resource r, (SELECT CAST(range AS DATE) AS day FROM range(DATE '{start}', DATE '{end}', INTERVAL 1 DAY)) d,
-            range(5) s(k)
+            range({per_day}) s(k)
         WHERE r.provider = '{provider}'
     ) ORDER BY moment, ResourceId, SkuId"""

@@ -52,6 +52,7 @@ def main(count: int, file: Path) -> dict[str, object]:
             now=clock,
             new_id=gates.new_id,
             expires_in=timedelta(days=1),
+            panel=None,
         )
         gates.approve(proposed.seen, _person("ben"))
     engine = Engine(

@@ -268,6 +268,21 @@ def test_replies_are_posted_once_each(database: Database) -> None:
     assert [k for _, k, _ in t.wall.stands.values()] == ["rollout:r1", "rollout:r1#needs", "rollout:r1#done"]
 
 
+def test_a_card_in_a_thread_is_edited_in_place(database: Database) -> None:
+    """It shows what is stored now, and is left alone when nothing changed; one that somebody deleted stays away."""
+    t = told(database)
+    for name, written in (("one", 2), ("one", 0), ("two", 1)):
+        t.change(text="card", replies=(Reply("an-1", name, blocks=({"type": "divider"},)),))
+        assert t.box.deliver() == written
+    assert t.wall.calls == ["post", "post", "edit"]
+    (ts,) = [ts for ts, (_, key, _) in t.wall.stands.items() if key.endswith("#an-1")]
+    del t.wall.stands[ts]
+    for name in ("three", "three"):
+        t.change(text="card", replies=(Reply("an-1", name, blocks=({"type": "divider"},)),))
+        assert t.box.deliver() == 0
+    assert [key for _, key, _ in t.wall.stands.values()] == ["rollout:r1"]
+
+
 def test_a_lost_reply_is_looked_for_first(database: Database) -> None:
     """A reply whose answer was lost is not said twice."""
     t = told(database)

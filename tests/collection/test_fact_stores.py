@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.collection import random_questions
 from tests.collection.bills import TAG_KEYS, bill, read
-from tests.collection.stores import NOVEMBER, OCTOBER, billed, costs_of
+from tests.collection.stores import NOVEMBER, OCTOBER, billed, costs_of, facts_in
 from tools.analysis import allocation_rules
 from tools.analysis.costs import Costs
 from tools.collection.export import export
@@ -45,8 +46,8 @@ def test_a_bill_comes_in_once_and_a_correction_replaces_it(database: Database, t
 def test_amounts_are_exact_where_floats_and_64_bits_are_not(database: Database, tmp_path: Path) -> None:
     """18 decimals, negative ones, and sums past what one machine word holds."""
     small = "0.000000000000000001"
-    # One load, and the sums of SQLite, end at 9.2 million millions.
-    accounts = ("123456789012",) if database.dialect == "sqlite" and database.facts is None else ("1", "2", "3")
+    # One load ends at 9.2 million millions.
+    accounts = ("1", "2", "3")
     rows = [
         {"BilledCost": "999999999999.999999999999999999", "ResourceId": f"r{n}", "BillingAccountId": account}
         for n in range(9)
@@ -58,6 +59,38 @@ def test_amounts_are_exact_where_floats_and_64_bits_are_not(database: Database, 
     table = costs_of(database).table(CostQuery(OCTOBER, by=("resource_id",), metric=Metric.LIST))
     assert {row.keys[0]: row.cost for row in table.rows if row.keys[0] in "st"} == {"s": Decimal(2), "t": None}
     assert table.totals == (("USD", None),)
+
+
+def test_a_sum_over_ten_million_facts_is_exact_and_its_receipt_runs(database: Database, tmp_path: Path) -> None:
+    """The small halves of amounts outgrow 64 bits where there are many; here two are as large as millions of them."""
+    if database.facts is not None:
+        pytest.skip("its sums have 38 digits")
+    read(database, bill(tmp_path / "a.csv", {}, {"SubAccountId": "1", "BilledCost": "-4"}))
+    grown = "billed_micros = billed_micros - 8000000, billed_rest = billed_rest + 8000000000000000000"
+    with database.begin() as tx:
+        tx.execute(text(f"UPDATE cost_facts SET {grown}"))
+    assert billed(database) == Decimal("-2.5")
+    usage_only = (Filter("charge_category", ("Usage",)),)
+    (row,) = costs_of(database).table(CostQuery(OCTOBER, by=("service_name",), where=usage_only)).rows
+    assert row.cost == Decimal("-2.5")
+    by_team = costs_of(database).table(CostQuery(OCTOBER, by=("tag:team",)))
+    assert [(row.keys, row.cost) for row in by_team.rows] == [(("search",), Decimal("-2.5"))]
+    if database.dialect == "sqlite":
+        with database.read() as tx:
+            shown = tx.execute(text(by_team.receipt.sql), dict(by_team.receipt.parameters)).one()
+        high, low = map(int, shown.rest.split())
+        assert (high << 20) + low == 2 * 8 * 10**18
+
+
+def test_an_account_with_more_money_than_can_be_kept_is_refused(database: Database, tmp_path: Path) -> None:
+    """Whatever the currency, nobody pays so much: nothing is stored, and the sentence says why."""
+    rows = ({"BilledCost": "999999999999", "ResourceId": f"r{n}"} for n in range(10))
+    (load,) = read(database, bill(tmp_path / "a.csv", *rows))
+    assert (load.status, load.reason) == (
+        LoadStatus.REFUSED,
+        "Its rows add up to more than 9,223,372,036,854 USD, the most that one account and billing period can hold.",
+    )
+    assert facts_in(database) == 0
 
 
 def test_texts_come_back_as_they_were(database: Database, tmp_path: Path) -> None:

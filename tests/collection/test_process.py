@@ -1,13 +1,10 @@
-"""The roll-up process: a killed load leaves old or new, nothing stays behind, and this process stays light."""
+"""The roll-up process: what it tells crosses a pipe, nothing stays behind, and this process stays light."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,100 +13,26 @@ from tests.collection.bills import TAG_KEYS, bill, read
 from tools.analysis.costs import Costs
 from tools.collection import worker
 from tools.model.errors import InputError, OptiInfraError
-from tools.model.load import LoadStatus
 from tools.providers.focus.files import find
-from tools.store import charge_writing, loads
 from tools.store.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-# A load that dies by SIGKILL when the named function has done its work.
-DYING = """
-import os, signal, sys
+LOAD = """
+import sys
 from datetime import UTC, datetime
 from tools.collection.charges import ingest
-from tools.store import charge_writing, loads
 from tools.store.database import open_database
-room, name = {"removed": (charge_writing, "remove"), "written": (charge_writing, "replace"),
-              "added up": (charge_writing, "added_up"), "recorded": (loads, "record")}[sys.argv[3]]
-done = getattr(room, name)
-def die(*args, **options):
-    done(*args, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(room, name, die)
 database = open_database(sys.argv[1], migrate=False)
 ingest(database, "default", [sys.argv[2]], tag_keys=("team", "env"), detail_months=4, now=lambda: datetime.now(UTC))
+assert "duckdb" not in sys.modules
 """
-
-
-def _stands(database: Database) -> tuple[list[Decimal], Decimal | None, int]:
-    """Billed cost at each level, at the ledger, and rows of the ledger: all of one load, or it is a mixture."""
-    with database.read() as tx:
-        (line,) = loads.ledger(tx, "default")
-        levels = charge_writing.added_up(tx, "default", line.id, (line.first_day, line.last_day))
-        standing = loads.lock(tx, "default", line.partition) if database.dialect == "sqlite" else None
-    ledger = standing.totals[0].billed_cost if standing else None
-    return [t.billed_cost for totals in levels.values() for t in totals], ledger, line.rows
-
-
-@pytest.mark.stores
-def test_a_killed_load_leaves_the_old_and_a_rerun_brings_the_new(
-    database: Database, database_url: str, tmp_path: Path
-) -> None:
-    """Killed after deleting, inserting or recording, before the commit: never a mixture."""
-    read(database, bill(tmp_path / "old.csv", *({"ResourceId": f"r{n}"} for n in range(30))))
-    new = bill(tmp_path / "new.csv", *({"ResourceId": f"s{n}", "BilledCost": "2"} for n in range(50)))
-    temp = tmp_path / "temp"
-    temp.mkdir()
-    for point in ("recorded",) if database.dialect == "sqlite" else ("written",):
-        killed = subprocess.run(
-            [sys.executable, "-c", DYING, database_url, str(new), point],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(temp)},
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL
-        assert _stands(database)[0] == [Decimal(45)] * 3, point
-        assert _stands(database)[2] == 30
-    _wait_until_empty(temp)
-    (load,) = read(database, new)
-    assert load.status is LoadStatus.REPLACED
-    assert (_stands(database)[0], _stands(database)[2]) == ([Decimal(100)] * 3, 50)
-
-
-def _wait_until_empty(folder: Path) -> None:
-    """The child of a killed parent notices that it is alone, takes its files away and ends."""
-    for _ in range(100):
-        if not list(folder.iterdir()):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"left behind: {list(folder.iterdir())}")
-
-
-def test_a_load_killed_at_any_moment_is_old_or_new(database: Database, database_url: str, tmp_path: Path) -> None:
-    """Also when nobody chose the moment."""
-    read(database, bill(tmp_path / "old.csv", {}))
-    new = bill(tmp_path / "new.csv", *({"ResourceId": f"s{n}", "BilledCost": "2"} for n in range(3000)))
-    code = DYING.split("room, name")[0] + DYING[DYING.index("database = open") :]
-    for delay in (0.6,):
-        process = subprocess.Popen([sys.executable, "-c", code, database_url, str(new), "-"], cwd=ROOT)
-        time.sleep(delay)
-        process.kill()
-        process.wait()
-        levels, ledger, rows = _stands(database)
-        assert (levels, ledger, rows) in (
-            ([Decimal("1.5")] * 3, Decimal("1.5"), 1),
-            ([Decimal(6000)] * 3, Decimal(6000), 3000),
-        )
 
 
 def test_the_process_that_stores_never_loads_the_engine_that_computes(database_url: str, tmp_path: Path) -> None:
     """DuckDB lives and dies with the child."""
-    code = (
-        DYING.split("room, name")[0] + DYING[DYING.index("database = open") :] + "\nassert 'duckdb' not in sys.modules"
-    )
     path = bill(tmp_path / "a.csv", {})
     done = subprocess.run(
-        [sys.executable, "-c", code, database_url, str(path), "-"],
+        [sys.executable, "-c", LOAD, database_url, str(path)],
         cwd=ROOT,
         check=False,
         capture_output=True,

@@ -18,6 +18,7 @@ from tools.execution import requests
 from tools.execution.engine import Engine
 from tools.execution.gates import Gates
 from tools.execution.limits import Limits
+from tools.execution.panel import Panel
 from tools.execution.planning import STAGES
 from tools.model.access import Principal, Role
 from tools.model.recommendation import Recommendation
@@ -71,6 +72,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     limits: Limits = LIMITS
     tenant: str = TENANT
+    panel: Panel | None = None
     crash: Callable[[str], None] = lambda point: None
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -124,6 +126,7 @@ class World:
             new_id=self.new_id,
             expires_in=timedelta(hours=24),
             percents=percents,
+            panel=self.panel,
         )
 
     def get(self, rollout: Rollout) -> Rollout:

@@ -66,6 +66,10 @@ class Fleet:
             fingerprint=fingerprint,
         )
 
+    def check(self, plan: Plan, desired: dict[str, object]) -> None:
+        self._fault("check")
+        self._refuse("check/")
+
     def apply(self, plan: Plan, desired: dict[str, object], token: str) -> None:
         self._fault("apply")
         with self._file() as file:
@@ -104,15 +108,17 @@ class Fleet:
         if kind == "apply":
             self._refuse()
 
-    def _refuse(self) -> None:
+    def _refuse(self, at: str = "") -> None:
+        """Raise the refusal that was asked for, "QuotaExceededError", or "check/QuotaExceededError" for the checks."""
         with self._file() as file:
-            row = file.execute("SELECT rowid, kind FROM faults WHERE kind LIKE '%Error' AND left > 0").fetchone()
+            wanted = "SELECT rowid, kind FROM faults WHERE kind LIKE ? AND instr(kind, '/') = ? AND left > 0"
+            row = file.execute(wanted, (f"{at}%Error", len(at))).fetchone()
             if row is None:
                 return
             file.execute("UPDATE faults SET left = left - 1 WHERE rowid = ?", (row[0],))
         from tools.model import errors
 
-        error: type[ProviderError] = getattr(errors, row[1])
+        error: type[ProviderError] = getattr(errors, row[1].rpartition("/")[2])
         raise error("The cloud says no.")
 
     @contextmanager

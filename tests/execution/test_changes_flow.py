@@ -16,6 +16,7 @@ from tests.execution.conformance import Subject
 from tests.execution.conftest import BAD, World, make_world, recommendation_of
 from tests.execution.subjects import rest_clouds_of, subject_of
 from tools.execution import requests
+from tools.execution.panel import Panel
 from tools.model.rollout import TERMINAL, Rollout, State
 from tools.providers import registry
 from tools.store import recommendations, resources
@@ -99,6 +100,7 @@ def _proposed(subject: Subject, database: Database, tmp_path: Path) -> Flow:
         now=world.clock,
         new_id=world.new_id,
         expires_in=timedelta(hours=24),
+        panel=Panel(world.clock, world.health),
     )
     return Flow(world, subject, rollout)
 

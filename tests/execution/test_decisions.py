@@ -65,6 +65,7 @@ class Machine(RuleBasedStateMachine):
             now=self.clock,
             new_id=self._id,
             expires_in=LIMITS.gate_ttl,
+            panel=None,
         )
         self.id, self.cards = first.id, [first.seen]
         self.watch = Watch(self.database, self.tenant, self.cloud, self.health, LIMITS.approval_age, self.id)

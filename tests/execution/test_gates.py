@@ -17,7 +17,8 @@ from tools.model.errors import NotFoundError, RefusedError
 from tools.model.rollout import Rollout, State
 from tools.store import audit, outbox, people, rollout_approvals, rollouts, stops
 
-pytestmark = pytest.mark.stores
+# What transactions, locks and conditions decide is decided by both databases.
+both = pytest.mark.stores
 Decision = Callable[[World, Rollout], object]
 
 
@@ -32,6 +33,7 @@ def _refused(world: World, rollout: Rollout, decide: Decision, reason: str) -> s
     return str(refusal.value)
 
 
+@both
 def test_an_approval_is_bound_audited_and_told(world: World) -> None:
     """The row, the approval, history, audit and what is to be told stand together."""
     rollout = world.propose()
@@ -124,6 +126,7 @@ def test_an_unknown_rollout(world: World) -> None:
     assert world.refusals()[0] == ("ben@lumen.example", "rollout.approve", "not_found")
 
 
+@both
 def test_expiry_is_checked_in_the_click(world: World) -> None:
     """A second before the end it counts; at the end it does not, though no timer ran."""
     first, second = world.propose(), world.propose(recommendation="rec-2")
@@ -134,6 +137,7 @@ def test_expiry_is_checked_in_the_click(world: World) -> None:
     assert "open until" in words
 
 
+@both
 def test_the_loser_is_told_who_won(world: World) -> None:
     """Two people look at the same card; the second click says who was first and when."""
     rollout = world.propose()
@@ -161,6 +165,7 @@ def test_a_running_step_cannot_be_approved(world: World) -> None:
     _refused(world, rollout, lambda w, r: w.approve(r, "carla"), "state")
 
 
+@both
 def test_two_approvals_at_the_same_moment(world: World) -> None:
     """However often it is tried: exactly one wins, the other is told, one approval is kept."""
     engines = {"sqlite": 12, "postgresql": 25}
@@ -192,6 +197,7 @@ def test_two_approvals_at_the_same_moment(world: World) -> None:
         assert audit.verify(tx, world.tenant).problems == ()
 
 
+@both
 def test_approve_and_rollback_at_the_same_moment(world: World) -> None:
     """Whoever is first, the rollout ends stopped: a rollback is never lost."""
     for number in range(8):
@@ -211,6 +217,7 @@ def test_approve_and_rollback_at_the_same_moment(world: World) -> None:
         assert world.get(rollout).state is State.CANCELLED
 
 
+@both
 def test_two_people_for_what_destroys(world: World) -> None:
     """R2 needs two different people; the first yes moves nothing, the same person twice does not count."""
     rollout = world.propose(risk="R2")
@@ -242,6 +249,7 @@ def test_nobody_rolls_back_what_has_ended(world: World) -> None:
     _refused(world, rollout, lambda w, r: w.gates.rollback(w.get(r).seen, w.person("olaf")), "state")
 
 
+@both
 def test_the_kill_switch(world: World) -> None:
     """It stops approvals and forward effects at once, never a rollback; lifting it takes an approver."""
     rollout, running = world.propose(), world.propose(recommendation="rec-2")
@@ -296,6 +304,7 @@ def test_a_step_whose_predecessor_is_not_known_healthy(world: World) -> None:
     assert world.gates.rollback(rollout.seen, world.person("priya")).state is State.ROLLING_BACK
 
 
+@both
 def test_a_second_rollback_click_changes_nothing(world: World) -> None:
     """It is being rolled back already; the click is no error and no second write."""
     rollout = world.propose()
@@ -325,6 +334,7 @@ def test_retry_is_only_for_what_is_held(world: World) -> None:
     assert world.run(rollout, State.AWAITING_APPROVAL).stage == 1
 
 
+@both
 def test_an_old_approval_does_not_count_at_a_new_gate(world: World) -> None:
     """After a hold the same step needs its approval again; the old row stays as history."""
     rollout = world.propose()
@@ -427,6 +437,7 @@ def test_stops_and_freezes_are_on_record(world: World) -> None:
     ]
 
 
+@both
 @pytest.mark.parametrize("decision", ["approve", "reject", "abort", "rollback", "retry", "resolve"])
 def test_every_decision_holds_its_row(world: World, monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
     """From reading it to writing it nobody else moves the rollout: the row is read under a lock."""

@@ -19,6 +19,7 @@ from tools.execution import requests
 from tools.execution.engine import Engine
 from tools.execution.gates import Gates
 from tools.execution.limits import JudgePolicy, Limits
+from tools.execution.panel import Panel
 from tools.model.access import Principal, Role
 from tools.model.identifiers import random_id
 from tools.model.rollout import TERMINAL, Rollout, State
@@ -107,6 +108,7 @@ class Stage:
             now=_now,
             new_id=random_id,
             expires_in=timedelta(hours=1),
+            panel=Panel.of(self.settings, _now),
         )
 
     def get(self) -> Rollout:
@@ -131,7 +133,7 @@ class Stage:
             rollout = self.get()
             if rollout.state in until:
                 return rollout
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise AssertionError(f"{rollout.state}: {rollout.reason}")
 
 
@@ -162,7 +164,7 @@ def _worker(url: str, settings: dict[str, object], point: str) -> None:
     end = time.monotonic() + 50
     while time.monotonic() < end:
         engine.step_all()
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise SystemExit(3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -52,7 +53,7 @@ def bill(
     return Costs(database, TENANT, ("service",), 2)
 
 
-def succeeded(database: Database, estimate: str = "1825", state: State = State.SUCCEEDED) -> Rollout:
+def succeeded(database: Database, estimate: str = "1825", state: State = State.SUCCEEDED, **planned: str) -> Rollout:
     """A rollout of ten instances that was done on 1 November, with its recommendation and its group."""
     saving = Decimal(estimate)
     found = Recommendation(
@@ -82,6 +83,7 @@ def succeeded(database: Database, estimate: str = "1825", state: State = State.S
         undo="back",
         recommendation_id="rec-1",
     )
+    plan = replace(plan, **planned)  # type: ignore[arg-type]  # all of them texts
     made = Rollout("ro-1", TENANT, 9, state, 0, plan, "ana", "Ana", DONE, DONE, DONE, DONE)
     with database.begin() as tx:
         recommendations.save(tx, TENANT, [found], now=NOW)
@@ -125,6 +127,61 @@ def test_a_saving_that_did_not_come_true_is_told_and_learned_from(
     assert (outcome.verdict, outcome.realised_monthly) == (verdict, Decimal(realised))
     with database.read() as tx:
         assert outcomes.all_calibrations(tx, TENANT)["spot_migration"].usual < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "after", "verdict", "realised", "words"),
+    [
+        ("aws.volume_delete", None, "verified", "292.00", "A day of it cost 9.6000 USD before and 0.0000 USD after"),
+        ("aws.instance_stop", Decimal("0.35"), "not_verified", "36.50", "A day of it cost 9.6000 USD before"),
+        ("aws.instance_resize:m5.large", Decimal("0.20"), "verified", "146.00", "An hour of it cost 0.4000 USD before"),
+        ("aws.rds_class:db.m5.large", Decimal("0.50"), "negative", "-73.00", "An hour of it cost 0.4000 USD before"),
+        ("aws.instance_resize:m5.large", None, "not_verified", None, "does not tell what an hour of vol-1 costs"),
+        ("vultr.plan_change:vc2", Decimal("0.1"), "not_verified", None, "another id"),
+    ],
+)
+def test_one_thing_is_verified_by_its_own_line_of_the_bill(
+    database: Database, tmp_path: Path, change: str, after: Decimal | None, verdict: str, realised: str | None, words: str
+) -> None:  # fmt: skip
+    """A deleted volume, a stopped or smaller machine: by the day where it is gone, by the hour where it goes on."""
+    costs = single_bill(database, tmp_path, after)
+    succeeded(database, "200", change=change, resource_id="vol-1")
+    (outcome,) = measure(database, TENANT, costs, now=lambda: NOW)
+    assert (outcome.verdict, outcome.realised_monthly) == (verdict, None if realised is None else Decimal(realised))
+    assert words in outcome.why
+
+
+def test_a_thing_or_a_bill_that_is_not_there_proves_nothing(database: Database, tmp_path: Path) -> None:
+    """Never billed under that name; or the account has no bill for the time after: no saving is claimed."""
+    costs = single_bill(database, tmp_path, None)
+    succeeded(database, "200", change="aws.volume_delete", resource_id="vol-9")
+    (outcome,) = measure(database, TENANT, costs, now=lambda: NOW)
+    assert (outcome.verdict, outcome.why) == ("not_verified", "The bill does not name vol-9.")
+
+
+def test_an_account_without_a_bill_afterwards_proves_nothing(database: Database, tmp_path: Path) -> None:
+    """What is not billed and what was not read look alike."""
+    costs = single_bill(database, tmp_path, None, elsewhere="111111111111")
+    succeeded(database, "200", change="aws.volume_delete", resource_id="vol-1")
+    (outcome,) = measure(database, TENANT, costs, now=lambda: NOW)
+    assert (outcome.verdict, outcome.realised_monthly) == ("not_verified", None)
+    assert "There is no bill of" in outcome.why
+
+
+def single_bill(database: Database, folder: Path, after: Decimal | None, elsewhere: str = ACCOUNT) -> Costs:
+    """One thing at 0.40 an hour until 1 November, then at another price or gone; another one beside it all the time."""
+
+    def told() -> Iterator[dict[str, str]]:
+        for day in (date(2026, 10, 1) + timedelta(days=n) for n in range(52)):
+            hourly = after if day > DONE.date() else BEFORE
+            if hourly is not None:
+                yield row(day, "vol-1", hourly * 24)
+            yield row(day, "i-other", Decimal(5)) | {"SubAccountId": elsewhere}
+
+    with in_one_process():
+        path = write(folder / "bill.csv", told())
+        ingest(database, TENANT, [path], tag_keys=("service",), detail_months=4, now=lambda: NOW)
+    return Costs(database, TENANT, ("service",), 2)
 
 
 def test_a_few_days_prove_nothing(database: Database, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import boto3
 import pytest
 import requests
 
+from tests.providers.flats import Flat, World, every_flat
 from tools.settings import Settings
 
 if TYPE_CHECKING:
@@ -357,6 +358,25 @@ class RestSide:
         self.waits.clear()
         self.patience = 5.0
         self.moment = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=every_flat(), ids=lambda flat: flat.name)
+def flat(request: pytest.FixtureRequest) -> Flat:
+    """Each cloud in turn, as tests/providers/flats describes it."""
+    found: Flat = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def cloud(flat: Flat, request: pytest.FixtureRequest) -> Iterator[World]:
+    """That cloud in the sandbox, and clients of it that do not really wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+        patch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+        patch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
+        patch.setattr("tools.providers.aws.connection.READ_SECONDS", 5.0)
+        yield flat.start(request)
 
 
 @pytest.fixture(scope="session")

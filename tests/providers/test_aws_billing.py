@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from tools.model.period import Period
 from tools.providers import registry
 from tools.providers.aws.billing import AwsBilling
 from tools.providers.aws.explorer import METRICS, Told, told
+from tools.providers.aws.flat import connection
 from tools.providers.aws.mapping import Bill, Part, has_net, kind_of, rows
 from tools.settings import Settings
 from tools.store.database import Database
@@ -109,7 +109,7 @@ def settings(aws: CostSide, **more: Any) -> Settings:
 
 
 def billing(aws: CostSide, database: Database, **more: Any) -> AwsBilling:
-    registry._aws.cache_clear()
+    connection.cache_clear()
     (found,) = registry.billings(settings(aws, **more), now=aws.now, paid=StoredPaidRequests(database, "default"))
     assert isinstance(found, AwsBilling)
     return found
@@ -235,19 +235,6 @@ def test_no_more_is_paid_than_a_day_allows_and_the_next_day_goes_on(
     assert last.access.ok, last.access.problem
 
 
-@pytest.mark.parametrize("kind", ["error", "throttle", "timeout", "timeout_after_success", "cut"])
-def test_a_passing_failure_is_passed(aws: CostSide, database: Database, short_truth: dict[str, Any], kind: str) -> None:
-    """The question only reads, so it is asked again."""
-    aws.fails(kind, times=1, seconds=2.2)
-    assert abs(total(charged(aws, database)) - of_month(short_truth, "2026-10")) < CENT
-
-
-def test_an_empty_page_in_the_middle_is_no_end(aws: CostSide, database: Database, short_truth: dict[str, Any]) -> None:
-    """What comes after it counts."""
-    aws.fails("empty_page", times=1)
-    assert abs(total(charged(aws, database)) - of_month(short_truth, "2026-10")) < CENT
-
-
 @pytest.mark.parametrize(
     ("kind", "error", "told"),
     [
@@ -358,69 +345,6 @@ def test_record_types_in_both_spellings(record: str, category: str, fee: bool) -
     """What is neither usage, purchase, tax nor credit is an adjustment, as FOCUS has it; its money counts."""
     kind = kind_of(record)
     assert (kind.category, kind.fee) == (category, fee)
-
-
-@pytest.fixture
-def type_(
-    aws: CostSide,
-    tmp_path: Any,
-    sqlite_template: Any,
-    one_process: None,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Any]:
-    """Run one command in an installation of its own that reads AWS's bill through Cost Explorer, as of now."""
-    from bot import cli
-
-    known, aws.cloud.told.bills = aws.cloud.told.bills, Bills(lines, 7, datetime.now(UTC).date(), 3)
-    (tmp_path / "optiinfra.db").write_bytes(sqlite_template.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "OPTIINFRA_HOME": str(tmp_path),
-        "OPTIINFRA_LOG_LEVEL": "ERROR",
-        "AWS_ENDPOINT_URL": aws.url,
-        "OPTIINFRA_AWS_READER_ROLE": "optiinfra-reader",
-        "OPTIINFRA_AWS_COST_EXPLORER_ACCOUNTS": AWS_PAYER,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("OPTIINFRA_AWS_REGIONS", raising=False)
-
-    def run(*words: str) -> tuple[int, Any]:
-        code = cli.main(words)
-        return code, json.loads(capsys.readouterr().out)
-
-    yield run
-    aws.cloud.told.bills = known
-
-
-def test_collect_gives_the_bill_and_doctor_looks_without_paying(type_: Any, aws: CostSide) -> None:
-    """As somebody types it: costs of every account and month to the cent, once; and the one missing permission."""
-    code, document = type_("collect", "--json")
-    ((line,),) = (p["accounts"] for p in document["providers"])
-    assert (code, line["id"], line["what"], line["status"]) == (0, AWS_PAYER, "costs (API)", "complete"), line
-    wanted: dict[tuple[str, str], list[Decimal]] = {}
-    for charge in aws.cloud.told.bills.charges():
-        sums = wanted.setdefault((charge.line.account, f"{charge.month:%Y-%m}"), [Decimal(0), Decimal(0)])
-        sums[0] += charge.billed
-        sums[1] += charge.effective
-    first, today = min(month for _, month in wanted), datetime.now(UTC).date()
-    for number, metric in enumerate(("billed", "effective")):
-        asked = ("--from", f"{first}-01", "--to", str(today), "--by", "sub_account_id", "--granularity", "month")
-        _, costs = type_("costs", *asked, "--metric", metric, "--json")
-        found = {(r["sub_account_id"], r["period"]["start"][:7]): Decimal(r["cost"]) for r in costs["rows"]}
-        assert set(found) == set(wanted)
-        assert all(abs(found[key] - wanted[key][number]) < CENT for key in wanted)
-    paid = aws.asked
-    code, document = type_("doctor", "--json")
-    check = next(c for c in document["checks"] if c["name"] == f"AWS {AWS_PAYER} bills")
-    assert (check["status"], aws.asked) == ("ok", paid)
-    _, document = type_("collect", "--json")
-    assert document["providers"][0]["accounts"][0]["status"] == "complete"
-    assert aws.asked == paid
-    aws.fails("deny", "organizations:DescribeOrganization")
-    _, document = type_("doctor", "--json")
-    check = next(c for c in document["checks"] if c["name"] == f"AWS {AWS_PAYER} bills")
-    assert (check["status"], "organizations:DescribeOrganization" in check["detail"]) == ("failed", True)
 
 
 def part(record: str, unblended: str, amortised: str, net: str | None = None, service: str = "EC2 - Other") -> Part:

@@ -193,15 +193,6 @@ def test_credentials_that_are_refused_are_told_without_them(azure: RestSide) -> 
     assert not inventory(azure, **APPLICATION).check_access()[0].ok
 
 
-def test_a_list_that_goes_round_in_circles_is_noticed(azure: RestSide) -> None:
-    """A repeated page would be read for ever; an empty one in the middle is no end."""
-    azure.fails("empty_page", "Microsoft.Compute/virtualMachines/read", times=1)
-    assert len(things(azure, CORPORATE, "instance")) == 8
-    azure.fails("repeated_page", "Microsoft.Compute/virtualMachines/read")
-    with pytest.raises(ProviderError, match="again and again"):
-        inventory(azure).resources(CORPORATE)
-
-
 def test_a_next_page_at_another_host_is_not_followed(azure: RestSide) -> None:
     """It would be given our token."""
     connection = inventory(azure).connection

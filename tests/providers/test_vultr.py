@@ -15,7 +15,7 @@ from sandbox.story.other_lines import VULTR_WASTE
 from tests.collection.bills import one_process
 from tests.providers.conftest import RestSide
 from tools.collection import billing as bills
-from tools.model.errors import DeniedError, ProviderError, SettingsError, ThrottledError, TransientError
+from tools.model.errors import DeniedError, ProviderError, SettingsError
 from tools.model.load import LoadStatus
 from tools.model.period import Period
 from tools.model.resource import Resource
@@ -241,61 +241,6 @@ def test_collecting_twice_changes_nothing_and_an_invoice_replaces_the_estimate(
     assert {row["InvoiceId"] for row in charged(vultr, NOVEMBER)} != {""}
     status, amount = collect()["2026-11"]
     assert (status, amount) == (LoadStatus.REPLACED, first["2026-11"][1])
-
-
-THROTTLES = ("retry-after", "Retry-After", "")
-
-
-@pytest.mark.parametrize("header", THROTTLES)
-def test_throttling_is_waited_out(vultr: RestSide, truth: dict[str, Decimal], header: str) -> None:
-    """As long as Vultr says, or a little longer each time when it does not say."""
-    vultr.fails("throttle", "billing", times=2, seconds=7, header=header)
-    assert abs(total(charged(vultr, OCTOBER)) - truth["2026-10"]) < CENT
-    assert len(vultr.waits) == 2
-    assert all(wait == 7 for wait in vultr.waits) == bool(header)
-
-
-@pytest.mark.parametrize("kind", ["error", "timeout", "timeout_after_success", "cut", "broken_answer"])
-def test_a_passing_failure_is_passed(vultr: RestSide, truth: dict[str, Decimal], kind: str) -> None:
-    """The question only reads, so it is asked again."""
-    vultr.fails(kind, "billing", times=1, seconds=0.5)
-    assert abs(total(charged(vultr, OCTOBER)) - truth["2026-10"]) < CENT
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        ("error", TransientError),
-        ("cut", TransientError),
-        ("broken_answer", TransientError),
-        ("throttle", ThrottledError),
-        ("expired", DeniedError),
-        ("deny", DeniedError),
-        ("repeated_page", ProviderError),
-    ],
-)
-def test_a_lasting_failure_ends_in_words_and_never_in_a_part(vultr: RestSide, kind: str, error: type) -> None:
-    """The month is not told at all, with bounded waits."""
-    vultr.fails(kind, "billing")
-    with pytest.raises(error) as told:
-        charged(vultr, OCTOBER)
-    assert "Vultr" in str(told.value)
-    assert API_KEY not in str(told.value)
-    assert sum(vultr.waits) < 60
-
-
-def test_a_wait_that_is_too_long_is_left_for_later(vultr: RestSide) -> None:
-    """An hour of silence is not spent waiting."""
-    vultr.fails("throttle", "billing", seconds=3600, header="Retry-After")
-    with pytest.raises(ThrottledError):
-        charged(vultr, OCTOBER)
-    assert vultr.waits == []
-
-
-def test_an_empty_page_in_the_middle_is_no_end(vultr: RestSide, truth: dict[str, Decimal]) -> None:
-    """Pages may be empty as long as they name a next one."""
-    vultr.fails("empty_page", "billing", times=1)
-    assert abs(total(charged(vultr, OCTOBER)) - truth["2026-10"]) < CENT
 
 
 def test_an_invoice_whose_lines_do_not_add_up_is_not_used(vultr: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,8 @@ def test_a_volume_that_nothing_uses_costs_what_the_bill_says(situation: Situate)
     )
     assert (found.risk, found.reversible) == ("R2", True)
     assert found.parameters["change"] == "aws.volume_delete"
-    assert found.blocked_by == ("vol-1 has no tag service, so nobody could watch its health during the move.",)
+    # Nothing is attached to it, so there is no health to watch and no service has to be named.
+    assert found.blocked_by == ()
 
 
 ARN = "arn:aws:elasticloadbalancing:eu-west-1:100000000002:loadbalancer/app/promo/9f2d7a11c0ffee00"
@@ -164,10 +165,37 @@ def test_a_machine_stopped_lately_or_who_knows_when_is_kept(situation: Situate, 
 
 
 def test_a_half_busy_instance_fits_the_next_smaller_size_if_its_owner_agrees(situation: Situate) -> None:
-    """CPU is measured, memory is not: it is advice, and says so."""
+    """CPU is measured, memory is not, and whoever approves is told so; without a service nobody could watch it."""
     (found,) = checked(rightsizing.find(situation(instance(HALF_BUSY), lines=(line("i-1", "150"),))))
     assert found.title == "Make legacy smaller: m5.xlarge to m5.large"
-    assert found.blocked_by[0] == rightsizing.MEMORY_UNKNOWN
+    assert found.parameters["change"] == "aws.instance_resize:m5.large"
+    assert [e.value for e in found.evidence if e.label == "Memory"] == [rightsizing.MEMORY_UNKNOWN]
+    assert found.blocked_by == ("legacy has no tag service, so nobody could watch its health during the move.",)
+
+
+@pytest.mark.parametrize(
+    ("provider", "now", "smaller"),
+    [
+        ("AWS", "c6g.4xlarge", "c6g.2xlarge"),
+        ("AWS", "m5.metal", ""),
+        ("Google Cloud", "n2-standard-8", "n2-standard-4"),
+        ("Google Cloud", "e2-highmem-4", "e2-highmem-2"),
+        ("Google Cloud", "e2-standard-2", ""),
+        ("Google Cloud", "e2-medium", ""),
+        ("Google Cloud", "c3-standard-22", ""),
+        ("Google Cloud", "n2-custom-8-16384", ""),
+        ("Microsoft", "Standard_D4s_v5", "Standard_D2s_v5"),
+        ("Microsoft", "Standard_E16ads_v5", "Standard_E8ads_v5"),
+        ("Microsoft", "Standard_F4s_v2", "Standard_F2s_v2"),
+        ("Microsoft", "Standard_D2s_v5", ""),
+        ("Microsoft", "Standard_B4ms", ""),
+        ("Microsoft", "Standard_NC6s_v3", ""),
+        ("Vultr", "vc2-4c-8gb", ""),
+    ],
+)
+def test_only_what_is_known_to_be_exactly_half_is_the_next_smaller_size(provider: str, now: str, smaller: str) -> None:
+    """Odd steps, burstable, custom and special machines have no half that the bill's price could be halved for."""
+    assert rightsizing.next_smaller(provider, now) == smaller
 
 
 @pytest.mark.parametrize(
@@ -215,10 +243,21 @@ def test_standard_storage_worth_the_trouble(situation: Situate) -> None:
     found = checked(storage_class.find(situation(storage=storage)))
     assert [r.resource_ids[0] for r in found] == ["logs", "exports", "files"]
     assert "Intelligent-Tiering" in found[0].title
-    assert "Autoclass" in found[1].title
+    assert "Nearline" in found[1].title
+    # What inventory did not see cannot be planned for.
+    assert {r.parameters["change"] for r in found} == {""}
     assert found[0].saving_expected == Decimal("182.50")
     assert not found[0].reversible
     assert "rule of thumb" in found[0].evidence[1].source
+
+
+def test_a_bucket_of_the_inventory_can_be_given_a_rule(situation: Situate) -> None:
+    """The bill's full name is the inventory's short one; nobody's requests change, so no service has to be named."""
+    storage = UsageTable((bucket("arn:aws:s3:::logs", "1000", "S3 Standard storage per GB-month"),), RECEIPT)
+    (found,) = checked(storage_class.find(situation(resource("bucket", "logs"), storage=storage)))
+    assert found.resource_ids == ("logs",)
+    assert found.parameters["change"] == "aws.s3_lifecycle:INTELLIGENT_TIERING@0"
+    assert found.blocked_by == ()
 
 
 def compute(provider: str = "AWS", pricing: str = "Standard", days: int = 60, value: str = "100") -> DailySeries:

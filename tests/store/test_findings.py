@@ -132,3 +132,28 @@ def test_the_detectors_memory_is_one_per_name(database: Database) -> None:
         findings.keep_memory(tx, "default", "usage", replace(first, block=b"\x02"))
     with database.read() as tx:
         assert findings.memory(tx, "default", "usage") == replace(first, block=b"\x02")
+
+
+@pytest.mark.stores
+def test_a_word_is_kept_once_and_can_be_taken_back(database: Database) -> None:
+    """The same word twice is one; a new end takes the place of the old one; unmute and reopen leave nothing behind."""
+    kept(database, RISE, replace(RISE, id="an-2"))
+    ben = {"actor": "ben@x", "actor_name": "Ben", "now": NOW}
+    mute = {"reason": "test load", **ben}
+    with database.begin() as tx:
+        assert findings.give_feedback(tx, "default", "an-1", "useful", reason="", **ben)
+        assert not findings.give_feedback(tx, "default", "an-1", "useful", reason="", **ben)
+        for until, changed in ((1, True), (1, False), (9, True)):
+            day = date(2026, 12, until)
+            assert findings.give_feedback(tx, "default", "an-1", "mute", until=day, **mute) is changed
+        assert findings.give_feedback(tx, "default", "an-1", "expected", reason="launch", **ben)
+        said = findings.feedback(tx, "default")
+        assert [(f.verdict, f.until, f.name) for f in said] == [
+            ("useful", None, "Ben"), ("mute", date(2026, 12, 9), "Ben"), ("expected", None, "Ben"),
+        ]  # fmt: skip
+    with database.begin() as tx:
+        for verdict, of in (("unmute", "an-2"), ("reopen", "an-1")):
+            assert findings.give_feedback(tx, "default", of, verdict, reason="", **ben)
+            assert not findings.give_feedback(tx, "default", of, verdict, reason="", **ben)
+        assert [f.verdict for f in findings.feedback(tx, "default")] == ["useful"]
+        assert findings.one(tx, "default", "an-1").status == "open"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,31 @@ def test_anomalies_are_listed_with_their_cause(stored: Path, capsys: pytest.Capt
     assert found["started"] == str(END - timedelta(days=4))
     assert read(capsys, "anomalies", "--to", str(MONDAY + timedelta(days=50)))["anomalies"] == []
     assert "No anomalies from" in typed(capsys, "anomalies", "--from", str(END + timedelta(days=5)))[1]
+
+
+def test_what_people_say_of_an_anomaly_is_kept_and_taken_back(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same words as in Slack, with the same refusals; the list says who muted what, and how to end it."""
+    today = datetime.now(UTC).date()
+    over, soon, far = (str(today + timedelta(days=n)) for n in (-2, 9, 200))
+    (found,) = read(capsys, "anomalies")["anomalies"]
+    mute = ("anomalies", "--say", "mute", found["id"], "--reason", "planned load test")
+    for until, problem in ((over, "That day is over"), (far, "92 days at most")):
+        code, _, err = typed(capsys, *mute, "--until", until)
+        assert code == 1
+        assert problem in err
+    assert "said by terminal" in typed(capsys, *mute, "--until", soon)[1]
+    assert "nothing was changed" in typed(capsys, *mute, "--until", soon)[1]
+    assert read(capsys, "anomalies")["alerts"]["muted"] == [found["id"]]
+    assert f"is muted until {soon} by terminal: planned load test (--say unmute" in typed(capsys, "anomalies")[1]
+    assert typed(capsys, "anomalies", "--say", "unmute", found["id"])[0] == 0
+    assert read(capsys, "anomalies", "--per-week", "0")["said"].startswith("At most 0 alerts a week")
+    told = read(capsys, "anomalies")["alerts"]
+    assert (told["held"], told["muted"], told["per_week"]) == ([found["id"]], [], 0)
+    assert "held back from the digest" in typed(capsys, "anomalies")[1]
+    assert "1 new anomaly is held back" in typed(capsys, "digest", "--date", str(END))[1]
+    code, _, err = typed(capsys, "anomalies", "--say", "useful", "an-gone")
+    assert code == 1
+    assert "There is no anomaly an-gone" in err
 
 
 def test_a_change_is_explained_to_the_last_digit(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tools.analysis import episodes
+from tools.analysis.settled import settled
 from tools.model.anomaly import Anomaly
+from tools.store import alerts, findings
 from tools.store.alerts import Told
 from tools.store.findings import Feedback
+
+if TYPE_CHECKING:
+    from tools.analysis.costs import Costs
 
 WEEK = timedelta(days=7)
 # What ended longer ago is history, and told by whoever asks.
@@ -36,6 +42,40 @@ class Alerts:
     @property
     def told(self) -> tuple[Anomaly, ...]:
         return (*self.new, *self.again)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What goes on as of `day`, the last one that can be judged: what the next digest would tell, and what it would not.
+
+    `told_this_week` counts the alerts of the six days before it; `feedback` is all that people said. `expected` go on
+    too, and somebody expected them.
+    """
+
+    day: date
+    alerts: Alerts
+    feedback: tuple[Feedback, ...]
+    per_week: int
+    told_this_week: int
+    expected: tuple[Anomaly, ...] = ()
+
+    def state(self, anomaly_id: str) -> str:
+        """Where it stands: new, again, held, quiet or muted; empty when it is over or expected."""
+        names = ("new", "again", "held", "quiet", "muted")
+        return next((n for n in names if any(one.id == anomaly_id for one in getattr(self.alerts, n))), "")
+
+
+def board(costs: Costs, today: date, *, otherwise: int, found: Sequence[Anomaly] | None = None) -> Board:
+    """What goes on in what is stored (or in `found`); `otherwise` is how many alerts a week when nobody said."""
+    known = settled(costs, today)
+    day = known.end - timedelta(days=1) if known else today
+    with costs.database.read() as tx:
+        found = findings.anomalies(tx, costs.tenant) if found is None else found
+        told, feedback = alerts.told(tx, costs.tenant), findings.feedback(tx, costs.tenant)
+        per_week = alerts.per_week(tx, costs.tenant, otherwise)
+    chosen = choose(found, day, told=told, feedback=feedback, per_week=per_week)
+    expected = tuple(one for one in found if one.status == "expected" and _recent(one, day))
+    return Board(day, chosen, feedback, per_week, _told_this_week(found, day, told), expected)
 
 
 def choose(
@@ -74,17 +114,27 @@ def choose(
 
 def is_current(one: Anomaly, day: date) -> bool:
     """Going on, or just ended; and nobody expected it."""
-    recent = day - timedelta(days=RECENT_DAYS - 1)
+    return one.status != "expected" and _recent(one, day)
+
+
+def _recent(one: Anomaly, day: date) -> bool:
     ended = one.started + timedelta(days=one.days)
-    return one.status != "expected" and one.started <= day and ended > recent
+    return one.started <= day and ended > day - timedelta(days=RECENT_DAYS - 1)
 
 
 def muted(one: Anomaly, feedback: Iterable[Feedback], day: date) -> bool:
     """Whether somebody silenced this series, and the last day of it is not over."""
-    return any(
-        said.verdict == "mute" and said.keys == one.keys and said.until is not None and said.until >= day
+    return standing_mute(one, feedback, day) is not None
+
+
+def standing_mute(one: Anomaly, feedback: Iterable[Feedback], day: date) -> Feedback | None:
+    """The mute that silences this series longest, if its last day is not over."""
+    mutes = [
+        said
         for said in feedback
-    )
+        if said.verdict == "mute" and said.keys == one.keys and said.until is not None and said.until >= day
+    ]
+    return max(mutes, key=lambda said: (said.until or day, said.given_at), default=None)
 
 
 def _words(feedback: Iterable[Feedback]) -> Counter[tuple[tuple[tuple[str, str], ...], str]]:

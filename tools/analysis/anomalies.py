@@ -15,7 +15,7 @@ from tools.model.anomaly import Anomaly
 from tools.model.driver import DriverTree
 from tools.model.errors import OptiInfraError
 from tools.model.period import Period
-from tools.model.query import Filter
+from tools.model.query import Filter, Metric
 from tools.model.series import DailySeries
 from tools.store import findings
 
@@ -127,22 +127,43 @@ def days_of(one: Anomaly, weeks_before: int = 0) -> tuple[Period, Period]:
     return days, Period(days.start - back, days.end - back)
 
 
-def _explained(costs: Costs, one: Anomaly, names: Names) -> Anomaly:
-    """The anomaly with its drivers, and the first of them in its sentence.
+def tree(costs: Costs, one: Anomaly) -> DriverTree | None:
+    """The exact drivers of an anomaly's days against the days before; None where neither week before it tells.
 
-    The days before may be odd themselves; then those four weeks further back are compared. Where neither differs as
-    the anomaly does (or nothing is stored), it stands without drivers.
+    The days before may be odd themselves; then those four weeks further back are compared. A billing event is its
+    month so far against the same days of the month before.
     """
-    where = (*(Filter(name, (value,)) for name, value in one.keys), *watch.USAGE)
-    for weeks in (0, 4):
-        days, before = days_of(one, weeks)
-        try:
-            tree = drivers.explain(costs, days, before, where=where, metric=watch.METRIC, currency=one.currency)
-        except OptiInfraError:
-            return one
-        if tree.change * one.excess > 0 and abs(tree.change) * 2 > abs(one.excess):
-            return _told(one, tree, names)
-    return one
+    where = tuple(Filter(name, (value,)) for name, value in one.keys)
+    if billing_events.is_one(one):
+        found = _compared(costs, one, *_months_of(one), where, Metric.BILLED)
+        return found if found is not None and found.change else None
+    trees = (_compared(costs, one, *days_of(one, weeks), (*where, *watch.USAGE), watch.METRIC) for weeks in (0, 4))
+    return next(
+        (t for t in trees if t and t.change * one.excess > 0 and abs(t.change) * 2 > abs(one.excess)),
+        None,
+    )
+
+
+def _compared(
+    costs: Costs, one: Anomaly, days: Period, before: Period, where: tuple[Filter, ...], metric: Metric
+) -> DriverTree | None:
+    try:
+        return drivers.explain(costs, days, before, where=where, metric=metric, currency=one.currency)
+    except OptiInfraError:
+        return None
+
+
+def _months_of(one: Anomaly) -> tuple[Period, Period]:
+    """From the first of its month to its last day, and as much of the month before."""
+    days = Period(one.started.replace(day=1), one.started + timedelta(days=one.days))
+    before = (days.start - timedelta(days=1)).replace(day=1)
+    return days, Period(before, min(before + timedelta(days=days.days), days.start))
+
+
+def _explained(costs: Costs, one: Anomaly, names: Names) -> Anomaly:
+    """The anomaly with its drivers, and the first of them in its sentence; without, where nothing explains it."""
+    found = tree(costs, one)
+    return _told(one, found, names) if found is not None else one
 
 
 def _told(one: Anomaly, tree: DriverTree, names: Names) -> Anomaly:

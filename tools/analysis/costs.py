@@ -111,7 +111,7 @@ class Costs:
             recent = Period(max(whole.start, whole.end - back), whole.end)
             query = CostQuery(recent, by=(dimension,))
             ids = loads.of_days(lines, recent)
-            rows = [_row(r, query, 1) for r in facts.rows(tx, self._statement(query, slots, ()), ids)]
+            rows = [_row(r, query, 1) for r in facts.sums(tx, self._statement(query, slots, ()), ids)[0]]
             rows.sort(key=lambda r: (-(r.cost or 0), r.keys))
             ranked = dict.fromkeys(r.keys[0] for r in rows if r.keys[0])
             if len(ranked) < limit:
@@ -188,9 +188,10 @@ class Costs:
         statement = self._statement(query, slots, dropped, classes)
         running = self._statement(query, slots, dropped, allocation_store.held(tx, classes)) if classes else statement
         width = len(query.by) + bool(classes)
-        rows = tuple(_row(r, query, width) for r in facts.rows(tx, running, ids))
+        found, as_run = facts.sums(tx, running, ids)
+        rows = tuple(_row(r, query, width) for r in found)
         as_of = max((x.loaded_at for x in lines), default=None)
-        sql, parameters = facts.text_of(tx, statement, ids)
+        sql, parameters = facts.text_of(tx, as_run(statement), ids)
         receipt = Receipt(sql, parameters, sum(r.raw_rows for r in rows), as_of)
         coverage = coverages.of(tx, self.tenant, lines, query.period, self.provisional_days)
         missing = (*coverage.missing, *_gaps(query, lines, without_detail))

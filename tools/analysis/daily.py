@@ -118,7 +118,7 @@ def read(costs: Costs, period: Period, *, by: tuple[str, ...], where: tuple[Filt
             granularity=Granularity.DAY,
             slots=loads.slots(tx, costs.tenant),
         )
-        found = list(facts.rows(tx, statement, loads.of_days(loads.ledger(tx, costs.tenant), period)))
+        found, _ = facts.sums(tx, statement, loads.of_days(loads.ledger(tx, costs.tenant), period))
     places: dict[tuple[str, ...], int] = {}
     days = {day: n for n, day in enumerate(period)}
     width = len(by) + 1

@@ -78,7 +78,8 @@ def compose(
     today = Period(told, told + timedelta(days=1))
     week = Period(told - timedelta(days=6), told + timedelta(days=1))
     receipt = costs.table(CostQuery(today, where=where, metric=METRIC)).receipt
-    why = _why(current, tree, spend, usual, currency, names) if current or not alerts.quiet else _going_on(alerts)
+    held = (*alerts.held, *(one for one in alerts.told if one not in current))
+    why = _why(current, names) if current else _no_news(alerts, _moved_by(tree, spend, usual, names), currency)
     corrected = corrections.told(costs, told, currency, METRIC)
     return Digest(
         day=told,
@@ -97,8 +98,10 @@ def compose(
         waiting=waiting,
         coverage=costs.coverage(week),
         receipt=receipt,
-        held=len(alerts.held) + len(alerts.told) - len(current),
+        held=len(held),
+        held_excess=_excess(held),
         saved=_saved(known.outcomes, currency),
+        reminded=tuple(one.id for one in alerts.again),
         calm=not (current or alerts.held or alerts.quiet or waiting or corrected) and not _moved(spend, usual),
     )
 
@@ -125,11 +128,38 @@ def _moved(spend: Decimal, usual: Decimal | None) -> bool:
     return usual is not None and usual > 0 and abs(spend - usual) > usual * NOTABLE
 
 
-def _going_on(alerts: Alerts) -> str:
-    """When all that is unusual was told before."""
-    count = len(alerts.quiet)
-    what = "1 anomaly goes on that was told" if count == 1 else f"{count} anomalies go on that were told"
-    return f"Nothing new is unusual; {what} in the last days."
+def _no_news(alerts: Alerts, moved_by: str, currency: str) -> str:
+    """When no anomaly is told: what is held back, what goes on since it was told, and what moved the day all the same."""
+    held, quiet = len(alerts.held), len(alerts.quiet)
+    if not held and not quiet:
+        if moved_by:
+            return f"No series left its usual path; against a week before, it was {moved_by}."
+        return "Nothing unusual: no service left its usual path."
+    said = []
+    if held:
+        what = "1 new anomaly is" if held == 1 else f"{held} new anomalies are"
+        said.append(
+            f"{what} held back, {money(_excess(alerts.held), currency)} so far: this week's alerts are used up."
+        )
+    if quiet:
+        what = "1 anomaly goes on that was told" if quiet == 1 else f"{quiet} anomalies go on that were told"
+        said.append(f"{'' if held else 'Nothing new is unusual; '}{what} in the last days.")
+    if moved_by:
+        said.append(f"Against a week before, it was {moved_by}.")
+    return " ".join(said)
+
+
+def _excess(found: Sequence[Anomaly]) -> Decimal:
+    """The money of these, up or down."""
+    return total(abs(one.excess) for one in found)
+
+
+def _moved_by(tree: DriverTree | None, spend: Decimal, usual: Decimal | None, names: Names) -> str:
+    """What moved a day that cost much more or less than usual."""
+    if not _moved(spend, usual) or tree is None:
+        return ""
+    told = [drivers.in_words(d, tree.currency, names=names) for d in tree.drivers[:3]]
+    return listed([t for t in told if t])
 
 
 def _told_day(costs: Costs, day: date) -> date:
@@ -165,23 +195,11 @@ def _headline(day: date, spend: Decimal, usual: Decimal | None, currency: str) -
     return f"{said}, {money(abs(difference), currency)}{grown} {more} than usual for a {day:%A}."
 
 
-def _why(
-    current: Sequence[Anomaly],
-    tree: DriverTree | None,
-    spend: Decimal,
-    usual: Decimal | None,
-    currency: str,
-    names: Names,
-) -> str:
-    """The top finding with its drivers in words; without one, what moved the day if it moved much."""
-    if current:
-        first = episodes.group(current)[0] if current[0].direction == "up" else (current[0],)
-        lead = first if current[0] in first else (current[0],)
-        return _finding(lead, names) + _more(len(current) - len(lead))
-    if _moved(spend, usual) and tree is not None and tree.drivers:
-        told = [drivers.in_words(d, tree.currency, names=names) for d in tree.drivers[:3]]
-        return f"No series left its usual path; against a week before, it was {listed([t for t in told if t])}."
-    return "Nothing unusual: no service left its usual path."
+def _why(current: Sequence[Anomaly], names: Names) -> str:
+    """The top finding with its drivers in words."""
+    first = episodes.group(current)[0] if current[0].direction == "up" else (current[0],)
+    lead = first if current[0] in first else (current[0],)
+    return _finding(lead, names) + _more(len(current) - len(lead))
 
 
 def _finding(members: Sequence[Anomaly], names: Names) -> str:
@@ -220,7 +238,7 @@ def _month_end(costs: Costs, day: date, currency: str, budget: Decimal | None) -
     found = forecast.month_end(costs, day, metric=Metric.BILLED, currency=currency)
     if found is None or budget is None:
         return found
-    return replace(found, basis=f"{budgets.in_words(found, budget)} Known: {found.basis}")
+    return replace(found, basis=f"{budgets.in_words(found, budget)} Based on {found.basis}")
 
 
 def _chart(values: dict[date, Decimal], told: date, costs: Costs, currency: str) -> Chart:

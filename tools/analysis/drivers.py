@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tools.analysis import slices
-from tools.analysis.naming import ACCOUNT, NO_NAMES, Names, account, resource
+from tools.analysis.naming import NO_NAMES, Names, conditions
 from tools.analysis.numbers import total
 from tools.analysis.words import money
 from tools.model.charge import ChargeCategory
@@ -260,17 +260,6 @@ _STORY = {
     "fx": "the exchange rate of {what}",
     "mixed": "{what}",
 }
-_PLAIN = {
-    str(Dimension.REGION): "{value}",
-    str(Dimension.SERVICE): "{value}",
-    str(Dimension.PROVIDER): "{value}",
-    str(Dimension.SUB_ACCOUNT): "account {value}",
-    _CATEGORY: "{value} charges",
-    _PRICING: "{value} pricing",
-    str(Dimension.RESOURCE): "resource {value}",
-    str(Dimension.CURRENCY): "{value}",
-    str(Dimension.SKU): "SKU {value}",
-}
 
 
 def in_words(driver: Driver, currency: str, *, skip: Iterable[str] = (), names: Names = NO_NAMES) -> str:
@@ -278,19 +267,10 @@ def in_words(driver: Driver, currency: str, *, skip: Iterable[str] = (), names: 
     hidden = set(skip)
     if any(name == _RESOURCE for name, _ in driver.conditions):
         hidden.add(str(Dimension.SKU))  # a code that tells people less than the resource's own name
-    parts = [
-        _condition(name, account(value, names) if name == ACCOUNT else value)
-        for name, value in driver.conditions
-        if name not in hidden
-    ]
-    if not parts:
+    what = conditions(((name, value) for name, value in driver.conditions if name not in hidden), names)
+    if not what:
         return ""
-    what = ", ".join(parts)
     return f"{_STORY[driver.kind].format(what=what)} ({money(driver.contribution, currency, sign=True)})"
-
-
-def _called(name: str, value: str, names: Names) -> str:
-    return account(value, names) if name == ACCOUNT else resource(value) if name == _RESOURCE else value
 
 
 def together(found: Sequence[Driver]) -> tuple[Driver, ...]:
@@ -304,13 +284,6 @@ def together(found: Sequence[Driver]) -> tuple[Driver, ...]:
             kept, one.kind, EXACT.add(before.before, one.before), EXACT.add(before.after, one.after)
         )
     return tuple(sums.values())
-
-
-def _condition(name: str, value: str) -> str:
-    if name.startswith(TAG):
-        key = name.removeprefix(TAG)
-        return f"{key} {value}" if value else f"untagged ({key})"
-    return _PLAIN.get(name, name.replace("_", " ") + " {value}").format(value=value or "(none)")
 
 
 def driver_document(driver: Driver) -> dict[str, object]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RECENT = timedelta(days=21)
 ACCOUNT, ACCOUNT_NAME = str(Dimension.SUB_ACCOUNT), str(Dimension.SUB_ACCOUNT_NAME)
 _PROVIDER, _SERVICE, _REGION = str(Dimension.PROVIDER), str(Dimension.SERVICE), str(Dimension.REGION)
+_RESOURCE = str(Dimension.RESOURCE)
 _MARKS = {str(Dimension.CHARGE_CATEGORY), str(Dimension.CHARGE_CLASS)}
 Names = Mapping[str, str]
 NO_NAMES: Names = {}
@@ -43,8 +44,9 @@ def account(id_: str, names: Names) -> str:
 
 def resource(id_: str) -> str:
     """'lumen-assistant' for '/subscriptions/.../accounts/lumen-assistant': clouds write whole paths."""
-    path = id_.startswith(("/", "arn:", "https://", "projects/"))
-    return id_.rstrip("/").rpartition("/")[2] or id_ if path else id_
+    if not id_.startswith(("/", "arn:", "https://", "projects/")):
+        return id_
+    return id_.rstrip("/").rpartition("/")[2].rpartition(":")[2] or id_
 
 
 def with_id(dimension: str, value: str, names: Names) -> str:
@@ -70,3 +72,34 @@ def named(keys: Iterable[tuple[str, str]], names: Names = NO_NAMES) -> str:
 
 def _tagged(name: str, value: str) -> str:
     return f"{name.removeprefix(TAG)} {value}" if name.startswith(TAG) else value
+
+
+# What stands before and after a value.
+_AROUND = {
+    _REGION: ("", ""),
+    _SERVICE: ("", ""),
+    _PROVIDER: ("", ""),
+    ACCOUNT: ("account ", ""),
+    _RESOURCE: ("resource ", ""),
+    str(Dimension.CHARGE_CATEGORY): ("", " charges"),
+    str(Dimension.PRICING_CATEGORY): ("", " pricing"),
+    str(Dimension.CURRENCY): ("", ""),
+    str(Dimension.SKU): ("SKU ", ""),
+}
+
+
+def conditions(pairs: Iterable[tuple[str, str]], names: Names = NO_NAMES) -> str:
+    """'us-east-1, team web, resource lumen-assistant'; empty without any."""
+    return ", ".join(_condition(name, _called(name, value, names)) for name, value in pairs)
+
+
+def _called(name: str, value: str, names: Names) -> str:
+    return account(value, names) if name == ACCOUNT else resource(value) if name == _RESOURCE else value
+
+
+def _condition(name: str, value: str) -> str:
+    if name.startswith(TAG):
+        key = name.removeprefix(TAG)
+        return f"{key} {value}" if value else f"untagged ({key})"
+    before, after = _AROUND.get(name, (name.replace("_", " ") + " ", ""))
+    return f"{before}{value or '(none)'}{after}"

@@ -7,8 +7,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func
-
 from tools.model.charge import ChargeCategory
 from tools.model.driver import Driver
 from tools.model.money import join
@@ -16,7 +14,6 @@ from tools.model.period import Period
 from tools.model.query import Dimension, Filter, Granularity, Metric
 from tools.store import charges, loads
 from tools.store import facts as places
-from tools.store.fact_tables import facts, series
 
 if TYPE_CHECKING:
     from tools.analysis.costs import Costs
@@ -75,9 +72,8 @@ def _use(costs: Costs, days: Period, where: Iterable[Filter], metric: Metric, cu
             metric=metric,
             granularity=Granularity.TOTAL,
             slots=loads.slots(tx, costs.tenant),
+            quantities=True,
         )
-        statement = statement.add_columns(
-            func.sum(facts.c.quantity).label("quantity"), series.c.consumed_unit.label("unit")
-        ).group_by(series.c.consumed_unit)
-        rows = [row for row in places.rows(tx, statement, ids) if row.currency == currency and row.key_0]
+        found, _ = places.sums(tx, statement, ids)
+    rows = [row for row in found if row.currency == currency and row.key_0]
     return {(row.key_0, row.unit): (float(row.quantity), join(row.micros, row.rest)) for row in rows}

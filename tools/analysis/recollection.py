@@ -109,7 +109,7 @@ def sums(costs: Costs, period: Period, *, by: tuple[str, ...], where: tuple[Filt
             granularity=Granularity.TOTAL if by else Granularity.DAY,
             slots=loads.slots(tx, costs.tenant),
         )
-        found = list(facts.rows(tx, statement, loads.of_days(loads.ledger(tx, costs.tenant), period)))
+        found, _ = facts.sums(tx, statement, loads.of_days(loads.ledger(tx, costs.tenant), period))
     width = len(by) + 1
     every = {
         (*((row[0],) if not by else ()), *row[1 : 1 + width]): (int(row[1 + width]), int(row[2 + width]))

@@ -90,7 +90,9 @@ def split(amounts: Any) -> tuple[Any, Any]:
 
     low, high = amounts[:, 0], amounts[:, 1].view("<i8")
     # Nearly the micros; what they leave out of the lower half is small, and exact: 64-bit numbers turn round.
-    near = np.rint((high * 2.0**64 + low) / _MICRO).astype("<i8")
+    # One that does not fit is refused by who takes the total over.
+    with np.errstate(invalid="ignore"):
+        near = np.rint((high * 2.0**64 + low) / _MICRO).astype("<i8")
     left = (low - near.view("<u8") * np.uint64(_MICRO)).view("<i8")
     carried = left // _MICRO
     return near + carried, left - carried * _MICRO

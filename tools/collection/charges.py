@@ -17,6 +17,7 @@ from tools.model.charge import Partition
 from tools.model.errors import OptiInfraError
 from tools.model.invoice import Billed
 from tools.model.load import Check, Load, LoadStatus, Problem, Totals
+from tools.model.money import MOST
 from tools.providers.focus.files import FocusFile, digest, find
 from tools.store import charge_writing, coverage, facts, loads
 from tools.store.charge_writing import Figures, Rolled
@@ -185,6 +186,8 @@ class _Ingestion:
     def _store(self, partition: Partition, found: _Found, rolled: Message, made_of: Sequence[str]) -> Load:
         told = _problems(rolled, found)
         totals = tuple(_totals(*t) for t in rolled["totals"])
+        if vast := _vast(totals):
+            return _load(found, told, LoadStatus.REFUSED, reason=vast)
         checks = tuple(Check(**c) for c in rolled["checks"])
         moment = self.now()
         facts_id = facts.make_room(self.database, self.tenant, now=moment)
@@ -250,6 +253,18 @@ def _refusal(found: _Found) -> str:
         return (
             f"Only {found.rows} of {found.rows + found.rejected} rows can be used; so few would show too little cost."
         )
+    return ""
+
+
+def _vast(totals: Sequence[Totals]) -> str:
+    """What to say when a total is more than the ledger can hold."""
+    for one in totals:
+        amounts = (one.billed_cost, one.effective_cost, one.list_cost, one.contracted_cost)
+        if any(amount is not None and abs(amount) > MOST for amount in amounts):
+            return (
+                f"Its rows add up to more than {MOST:,} {one.currency}, the most that one account and billing period "
+                "can hold."
+            )
     return ""
 
 

@@ -79,12 +79,12 @@ def dims_of(level: int, tags: int) -> tuple[str, ...]:
 
 
 # The good rows of a batch added up by their texts: what control totals come from, not what was rolled up.
-# Parameters: first and last file, batch.
+# Parameters: first and last file, the same again, batch.
 SUMMED = (
     "CREATE OR REPLACE TEMP TABLE summed AS SELECT number AS part, t.*, f.* EXCLUDE (key) FROM (SELECT key, "
     + ", ".join(f"sum({c}) AS {c}" for c in (*_COUNTS, "price_off"))
     + f" FROM {FIGURES_TABLE} WHERE bad IS NULL AND file BETWEEN ? AND ? GROUP BY key) f "
-    f"JOIN (SELECT * FROM {TEXTS_TABLE} WHERE bad IS NULL) t ON t.key = f.key JOIN part ON part.provider = t.provider "
+    f"JOIN (SELECT * FROM {TEXTS_TABLE} WHERE bad IS NULL AND file BETWEEN ? AND ?) t ON t.key = f.key JOIN part ON part.provider = t.provider "
     "AND part.billing_account_id = t.billing_account_id AND part.billing_period = t.billing_period WHERE batch = ?"
 )
 

@@ -35,7 +35,7 @@ def roll(staging: Staging, batch: int, members: list[dict[str, Any]], tag_values
     ask = _asking(staging)
     numbers = [n for m in members for n in m["files"]]
     files = (min(numbers), max(numbers))
-    staging.db.execute(levels.SUMMED, (*files, batch))
+    staging.db.execute(levels.SUMMED, (*files, *files, batch))
     folds, crowds = _crowds(staging, tag_values)
     staging.db.execute(levels.name(len(staging.tag_keys), folds))
     if staging.number_of(levels.WIDEST) >= levels.PER_LEVEL:
@@ -122,7 +122,8 @@ def main(asked: TextIO, told: TextIO) -> int:
 
 def _serve(folder: Path, asked: TextIO, told: TextIO) -> None:
     request = _hear(asked)
-    staging = Staging(folder, tuple(request["tag_keys"]), request["provider"])
+    size = sum(f["size"] for f in request["files"])
+    staging = Staging(folder, tuple(request["tag_keys"]), request["provider"], size)
     found: list[dict[str, Any]] = []
     while "roll" not in request:
         found = _read(staging, request["files"], told)

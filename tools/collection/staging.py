@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "125MB"
+# Bytes of files from which the stage is a database on disk.
+_LARGE = 50_000_000
 _TAG_BATCH = 10_000
 _MOST_BROKEN = 50
 # Small files of one layout are read by one statement: planning it takes longer than reading them. Large ones are read
@@ -47,9 +49,12 @@ class _Group:
 
 
 class Staging:
-    """The staged rows of some files, in memory and (past the cap) in `folder`; `db` is for who rolls them up."""
+    """The staged rows of some files, in memory and (past the cap) in `folder`; `db` is for who rolls them up.
 
-    def __init__(self, folder: Path, tag_keys: tuple[str, ...], provider: str | None) -> None:
+    `size` are the bytes of the files.
+    """
+
+    def __init__(self, folder: Path, tag_keys: tuple[str, ...], provider: str | None, size: int) -> None:
         import duckdb
 
         self.folder = folder
@@ -60,7 +65,8 @@ class Staging:
         self.versions: dict[int, str] = {}
         self._first_rows: dict[int, int] = {}
         self._errors = duckdb.Error
-        self.db: DuckDBPyConnection = duckdb.connect()
+        # What an engine in memory notes of tables that lie on disk stays in memory, and outgrows the cap in the end.
+        self.db: DuckDBPyConnection = duckdb.connect(str(folder / "stage.duckdb") if size > _LARGE else ":memory:")
         for setting in (
             f"memory_limit = '{MEMORY}'",
             "threads = 1",
@@ -157,16 +163,18 @@ class Staging:
                 rows = reading.typed(kind, paths, group.layout, types, piece)
             else:
                 rows = f"FROM lines WHERE row > {piece[0]} AND row <= {piece[1]}" if piece else "FROM lines"
-            self.db.execute(reading.insert_texts(rows, group.layout, types, self.provider, parquet=kind == "parquet"))
+            span = (group.numbers[0], group.numbers[-1])
+            self.db.execute(
+                reading.insert_texts(rows, group.layout, types, self.provider, span, parquet=kind == "parquet")
+            )
             self.db.execute(reading.insert_figures(rows, group.layout, types))
         if kind != "parquet":
             self.db.execute("DROP TABLE lines")
             self._check_lines(group)
         if len(group.files) > 1:
             # Rows of several csv files read together are counted on from file to file.
-            span = [group.numbers[0], group.numbers[-1]]
             query = f"SELECT file, min(row) FROM {FIGURES_TABLE} WHERE file BETWEEN ? AND ? GROUP BY file"
-            self._first_rows.update(self.db.execute(query, span).fetchall())
+            self._first_rows.update(self.db.execute(query, [group.numbers[0], group.numbers[-1]]).fetchall())
         self._check_rows(group)
 
     def _pieces(self, group: _Group) -> Iterator[tuple[int, int] | None]:

@@ -23,7 +23,8 @@ class Sight:
     """What one look found. `observation` is None when the cloud could not be seen (`problem` says why).
 
     `judgement` is None where health is not watched. `intents` are those of the rollout, oldest first,
-    in a state in which an effect may be on its way.
+    in a state in which an effect may be on its way. `forbidden` is what the cloud's checks before a step found
+    against it, `unchecked` why they could not be asked.
     """
 
     now: datetime
@@ -31,6 +32,8 @@ class Sight:
     problem: str = ""
     judgement: Judgement | None = None
     intents: tuple[Intent, ...] = ()
+    forbidden: str = ""
+    unchecked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +205,12 @@ def _baking(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
     stop = _watch(rollout, sight, limits)
     if stop or rollout.bake_since is None or sight.now - rollout.bake_since < limits.bake:
         return stop
-    if sight.observation is None or not _healthy(sight) or not reached(rollout, sight.observation):
+    if sight.observation is None or not _healthy(rollout, sight) or not reached(rollout, sight.observation):
         return _too_long(rollout, sight, rollout.bake_since + limits.bake, limits)
     if rollout.stage + 1 < len(rollout.plan.stages):
-        words = f"step {rollout.stage + 1} is healthy: {_why(sight)}"
+        words = f"step {rollout.stage + 1} is {_good(rollout, sight)}"
         return Move(State.AWAITING_APPROVAL, words, stage=rollout.stage + 1)
-    return Move(State.FINALISING, f"all units are changed and healthy: {_why(sight)}; watched a while longer")
+    return Move(State.FINALISING, f"all units are changed and {_good(rollout, sight)}; watched a while longer")
 
 
 def _awaiting(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
@@ -222,9 +225,10 @@ def _finalising(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
     stop = _watch(rollout, sight, limits)
     if stop or rollout.bake_since is None or sight.now - rollout.bake_since < limits.final_guard:
         return stop
-    if sight.observation is None or not _healthy(sight) or not reached(rollout, sight.observation):
+    if sight.observation is None or not _healthy(rollout, sight) or not reached(rollout, sight.observation):
         return _too_long(rollout, sight, rollout.bake_since + limits.final_guard, limits)
-    return Move(State.SUCCEEDED, f"done: {_counted(rollout, sight)}, healthy to the end")
+    end = "with nothing to watch" if rollout.plan.unwatched else "healthy to the end"
+    return Move(State.SUCCEEDED, f"done: {_counted(rollout, sight)}, {end}")
 
 
 def _held(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
@@ -291,8 +295,8 @@ def regressed(sight: Sight) -> bool:
     return sight.judgement is not None and sight.judgement.verdict is Verdict.REGRESSED
 
 
-def _healthy(sight: Sight) -> bool:
-    return sight.judgement is not None and sight.judgement.verdict is Verdict.HEALTHY
+def _healthy(rollout: Rollout, sight: Sight) -> bool:
+    return bool(rollout.plan.unwatched) or (sight.judgement is not None and sight.judgement.verdict is Verdict.HEALTHY)
 
 
 def _watch(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
@@ -321,7 +325,7 @@ def _blind(rollout: Rollout, sight: Sight, limits: Limits) -> Move | None:
 
 def _too_long(rollout: Rollout, sight: Sight, since: datetime, limits: Limits) -> Move | None:
     if sight.now - since > limits.stage_timeout:
-        return Move(State.HELD, f"the step cannot be called healthy: {_why(sight)}; {_counted(rollout, sight)}")
+        return Move(State.HELD, f"the step cannot be called {_good(rollout, sight)}; {_counted(rollout, sight)}")
     return None
 
 
@@ -340,6 +344,11 @@ def _counted(rollout: Rollout, sight: Sight) -> str:
         return "the cloud cannot be seen"
     need = needed_units(rollout, sight.observation)
     return f"{sight.observation.changed} of the {rollout.plan.count(need)} of this step are changed"
+
+
+def _good(rollout: Rollout, sight: Sight) -> str:
+    unwatched = rollout.plan.unwatched
+    return f"counted, with nothing to watch: {unwatched}" if unwatched else f"healthy: {_why(sight)}"
 
 
 def _why(sight: Sight) -> str:

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from tools.execution import calibration, health
-from tools.execution.decisions import Sight
+from tools.execution.decisions import Sight, same, target
 from tools.execution.judge import Judgement
 from tools.execution.limits import Limits
-from tools.model.errors import OptiInfraError, ProviderError
+from tools.model.errors import OptiInfraError, ProviderError, ThrottledError, TransientError, UnderWayError
 from tools.model.rollout import Intent, Plan, Rollout, State, Verdict
 from tools.providers.base import Change, HealthSource, Observation
 
@@ -33,7 +33,8 @@ class Eyes:
     def look(self, rollout: Rollout, intents: tuple[Intent, ...]) -> Sight:
         """Everything that deciding about this state needs."""
         observation, problem = (None, "") if rollout.state in _UNSEEN else self.observe(rollout)
-        return Sight(self.now(), observation, problem, self._judge(rollout), intents)
+        forbidden, unchecked = self._checked(rollout, observation)
+        return Sight(self.now(), observation, problem, self._judge(rollout), intents, forbidden, unchecked)
 
     def observe(self, rollout: Rollout) -> tuple[Observation | None, str]:
         """The resource as the cloud shows it, or None and why it cannot be seen."""
@@ -42,11 +43,29 @@ class Eyes:
         except OptiInfraError as error:
             return None, error.what
 
+    def _checked(self, rollout: Rollout, seen: Observation | None) -> tuple[str, str]:
+        """What the cloud's checks forbid before a step, and why they cannot be asked now; both empty: nothing."""
+        plan = rollout.plan
+        # What is not as approved, or still moves, is told as that.
+        if rollout.state is not State.PREFLIGHT or seen is None or not seen.settled:
+            return "", ""
+        if seen.fingerprint != plan.fingerprint or not same(seen.setting, target(rollout)):
+            return "", ""
+        try:
+            self.change(plan).check(plan, rollout.current.desired)
+        except (ThrottledError, TransientError, UnderWayError) as error:
+            return "", error.what
+        except OptiInfraError as error:
+            return " ".join(part for part in (error.what, error.fix) if part), ""
+        return "", ""
+
     def with_baseline(self, rollout: Rollout, sight: Sight) -> tuple[Rollout, Sight]:
         """Before the first effect: how the service and the resource were, measured once and kept to compare with."""
         seen = sight.observation
         if rollout.state is not State.PREFLIGHT or rollout.touched or seen is None or not seen.settled:
             return rollout, sight
+        if rollout.plan.unwatched:
+            return replace(rollout, baseline=_baseline(rollout, sight, seen.changed)), sight
         if rollout.baseline.get("of") == rollout.version:
             return rollout, replace(sight, judgement=Judgement(Verdict.HEALTHY, "before"))
         if self.health is None:
@@ -55,18 +74,15 @@ class Eyes:
             count, noise = health.before(self.health, rollout.plan.service, self.limits, self.now)
         except ProviderError as error:
             return rollout, replace(sight, judgement=_blind(f"health could not be read: {error.what}"))
-        baseline: dict[str, object] = {
+        baseline = _baseline(rollout, sight, seen.changed) | {
             "requests": str(round(count.requests, 6)),
             "errors": str(round(count.errors, 6)),
-            "at": sight.now.isoformat(),
-            "of": rollout.version,
-            "changed": seen.changed,
             "calibration": calibration.kept(noise),
         }
         return replace(rollout, baseline=baseline), replace(sight, judgement=Judgement(Verdict.HEALTHY, "before"))
 
     def _judge(self, rollout: Rollout) -> Judgement | None:
-        if not rollout.touched or rollout.state in _UNJUDGED:
+        if not rollout.touched or rollout.state in _UNJUDGED or rollout.plan.unwatched:
             return None
         return health.look(self.health, rollout, self.limits, self.now())
 
@@ -91,6 +107,12 @@ def kept(rollout: Rollout, sight: Sight, failed: bool, limits: Limits) -> Rollou
     if all(getattr(rollout, name) == value for name, value in found.items()):
         return rollout
     return replace(rollout, **found)
+
+
+def _baseline(rollout: Rollout, sight: Sight, changed: int) -> dict[str, object]:
+    if rollout.baseline.get("of") == rollout.version:
+        return rollout.baseline
+    return {"at": sight.now.isoformat(), "of": rollout.version, "changed": changed}
 
 
 def _blind(why: str) -> Judgement:

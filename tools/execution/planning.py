@@ -9,6 +9,7 @@ from tools.model.money import plain
 from tools.model.recommendation import Recommendation
 from tools.model.resource import Resource
 from tools.model.rollout import Plan, Stage, whole_units
+from tools.providers import catalog
 from tools.providers.base import ChangePlan
 
 STAGES = (10, 50, 100)
@@ -21,6 +22,7 @@ def build(
     stages = checked_stages(planned, percents)
     if recommendation.risk != "R3":
         _prove_undo(planned)
+    known = catalog.about(change)
     return Plan(
         change=change,
         provider=resource.provider,
@@ -40,6 +42,7 @@ def build(
         undo=planned.undo,
         recommendation_id=recommendation.id,
         repeatable=planned.repeatable,
+        unwatched=known.unwatched(recommendation.service) if known else "",
     )
 
 

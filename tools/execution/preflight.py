@@ -23,7 +23,7 @@ def check(rollout: Rollout, sight: Sight, limits: Limits, *, stop: str, approved
         return back_to_gate(rollout, approved or "the approval was not used in time; it must be given again")
     if stop:
         return Move(State.HELD, stop)
-    problem = _resource(rollout, sight) or _health(rollout, sight, limits)
+    problem = _resource(rollout, sight) or sight.forbidden or _health(rollout, sight, limits)
     if problem:
         return Move(State.HELD, problem)
     if not _ready(rollout, sight):
@@ -31,7 +31,9 @@ def check(rollout: Rollout, sight: Sight, limits: Limits, *, stop: str, approved
         return Move(State.HELD, f"the step cannot start: {_waiting_for(sight)}") if waited else None
     words = f"step {rollout.stage + 1} of {len(rollout.plan.stages)} is under way"
     noise = calibration.of(rollout, limits.judge)
-    if not noise.armed:
+    if rollout.plan.unwatched:
+        words += f"; its units are counted, and nothing is to be watched: {rollout.plan.unwatched}"
+    elif not noise.armed:
         words += f"; of this service only plain failures roll it back by themselves: {noise.why}"
     return Move(State.EXECUTING, words)
 
@@ -72,7 +74,11 @@ def _health(rollout: Rollout, sight: Sight, limits: Limits) -> str:
 
 
 def _ready(rollout: Rollout, sight: Sight) -> bool:
-    if sight.observation is None or not sight.observation.settled or sight.judgement is None:
+    if sight.observation is None or not sight.observation.settled or sight.unchecked:
+        return False
+    if rollout.plan.unwatched:
+        return True
+    if sight.judgement is None:
         return False
     return sight.judgement.verdict is Verdict.HEALTHY if rollout.touched else not sight.judgement.blind
 
@@ -82,4 +88,6 @@ def _waiting_for(sight: Sight) -> str:
         return sight.problem or "the cloud cannot be seen"
     if not sight.observation.settled:
         return "the resource is still changing"
+    if sight.unchecked:
+        return sight.unchecked
     return sight.judgement.why if sight.judgement else "health was not read"

@@ -9,15 +9,18 @@ from sqlalchemy import Connection
 
 from tools.execution import allowed, planning, record
 from tools.execution.limits import Caps
+from tools.execution.panel import Panel, refuse_blocked
+from tools.execution.reviewers import Case
 from tools.model.access import Permission, Principal
 from tools.model.audit import AuditEntry
 from tools.model.errors import InputError, NotFoundError, RefusedError
 from tools.model.identifiers import NewId
 from tools.model.recommendation import Recommendation
 from tools.model.resource import Resource
+from tools.model.review import Review
 from tools.model.rollout import Plan, Rollout, State
 from tools.providers.base import Change
-from tools.store import audit, recommendations, resources, rollouts
+from tools.store import audit, recommendations, resources, rollout_reviews, rollouts, stops
 from tools.store.database import Database
 
 _SUBJECT = "rollout.propose"
@@ -36,8 +39,11 @@ def propose(
     channel: str = "",
     percents: tuple[int, ...] = planning.STAGES,
     caps: Caps | None = None,
+    panel: Panel | None,
 ) -> Rollout:
     """Propose the rollout of a recommendation; asking again gives the one that is live already.
+
+    `panel` reviews it first (None: nobody does, in simulations); a block of one of them is a refusal.
 
     Raises RefusedError (audited) when it may not be proposed, NotFoundError for an unknown recommendation.
     """
@@ -45,11 +51,21 @@ def propose(
         with database.read() as tx:
             recommendation, resource = _wanted(tx, tenant, recommendation_id)
         name = str(recommendation.parameters["change"])
-        plan = planning.build(recommendation, resource, name, change(name).plan(resource, percents), percents)
+        doing = change(name)
+        plan = planning.build(recommendation, resource, name, doing.plan(resource, percents), percents)
         _within(plan, caps or Caps())
+        heard: tuple[Review, ...] = ()
+        if panel is not None:
+            with database.read() as tx:
+                allowed.check(tx, tenant, proposer, Permission.ROLLOUTS_PROPOSE)
+                case = _case(tx, tenant, plan, recommendation, resource, now())
+            heard = panel.hear(case, doing) if case else ()
+            refuse_blocked(heard)
         with database.begin() as tx:
             who = allowed.check(tx, tenant, proposer, Permission.ROLLOUTS_PROPOSE)
-            return _store(tx, tenant, plan, who, now=now(), new_id=new_id, expires_in=expires_in, channel=channel)
+            return _store(
+                tx, tenant, plan, who, heard, now=now(), new_id=new_id, expires_in=expires_in, channel=channel
+            )
     except RefusedError as refusal:
         with database.begin() as tx:
             record.refused(
@@ -98,6 +114,16 @@ def _wanted(tx: Connection, tenant: str, recommendation_id: str) -> tuple[Recomm
     return found, resource
 
 
+def _case(
+    tx: Connection, tenant: str, plan: Plan, recommendation: Recommendation, resource: Resource, now: datetime
+) -> Case | None:
+    """What the reviewers look at; None when the resource has a rollout, which was reviewed then."""
+    if rollouts.holder(tx, tenant, planning.resource_key(plan)):
+        return None
+    stop = stops.standing(tx, tenant, now=now)
+    return Case(plan, recommendation, resource, now, rollouts.listing(tx, tenant), stop[1] if stop else "")
+
+
 def _within(plan: Plan, caps: Caps) -> None:
     if plan.units > caps.units:
         raise RefusedError(
@@ -117,6 +143,7 @@ def _store(
     tenant: str,
     plan: Plan,
     who: Principal,
+    heard: tuple[Review, ...],
     *,
     now: datetime,
     new_id: NewId,
@@ -144,8 +171,11 @@ def _store(
         channel=channel,
     )
     rollouts.add(tx, rollout)
+    rollout_reviews.add(tx, tenant, fresh, heard)
     record.tell(tx, rollout, who.name, f"proposed: {plan.title}", now)
     detail: dict[str, object] = {"plan_hash": plan.hash, "recommendation": plan.recommendation_id, "title": plan.title}
+    if heard:
+        detail["reviews"] = {review.reviewer: review.opinion.value for review in heard}
     audit.record(tx, AuditEntry(tenant, now, who.id, _SUBJECT, rollout.id, "done", "", detail))
     return rollout
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from tools.learning import single
 from tools.learning.calibration import calibrate
 from tools.learning.counterfactual import UnitCost, compare
+from tools.learning.single import unit_cost
 from tools.model.errors import NotFoundError
 from tools.model.outcome import Outcome
 from tools.model.period import Period
 from tools.model.rollout import Rollout, State
-from tools.recommendation.evidence import amount, is_hours, price, words
+from tools.providers import catalog
+from tools.recommendation.evidence import amount, price, words
 from tools.store import outcomes, recommendations, resources, rollout_intents, rollouts, usage
 from tools.store.database import Database
 from tools.store.usage import Usage
@@ -82,6 +85,12 @@ def _measure(tx: Connection, tenant: str, rollout: Rollout, complete_to: date) -
         return _outcome(
             rollout, kind, None, None, "too_early", f"Bills tell from {ready} on, once they are complete to that day."
         )
+    if (about := catalog.about(rollout.plan.change)) is not None and about.kind in single.KINDS:
+        told = single.compare(tx, tenant, rollout, about.name, time.before, time.after)
+        realised = told.monthly
+        if realised is None:
+            return _outcome(rollout, kind, time.after, None, "not_verified", told.why)
+        return _outcome(rollout, kind, time.after, realised, *_judged(rollout, realised, told.why))
     types = _types(tx, tenant, rollout)
     sides = [_side(tx, tenant, rollout, period, types) for period in (time.before, time.after)]
     (before, control_before), (after, control_after) = sides
@@ -107,14 +116,6 @@ def _side(
     return mine, UnitCost(control.cost - own_standard.cost, control.hours - own_standard.hours)
 
 
-def unit_cost(lines: Iterable[Usage]) -> UnitCost:
-    """Cost and hours of what is billed by the hour."""
-    hourly = [line for line in lines if is_hours(line.unit)]
-    return UnitCost(
-        sum((line.cost for line in hourly), Decimal(0)), sum((line.quantity for line in hourly), Decimal(0))
-    )
-
-
 def _here(line: Usage, rollout: Rollout) -> bool:
     plan = rollout.plan
     return line.region_id == plan.region and line.sub_account_id == plan.account_id and line.currency == plan.currency
@@ -135,14 +136,16 @@ def _kind(tx: Connection, tenant: str, rollout: Rollout) -> str:
 
 def _verdict(rollout: Rollout, before: Decimal, after: Decimal, realised: Decimal) -> tuple[str, str]:
     currency = rollout.plan.currency
-    estimated = Decimal(rollout.plan.saving_monthly)
-    why = (
-        f"An instance hour cost {price(before, currency)} before and {price(after, currency)} after: "
-        f"{amount(realised, currency)} a month of {amount(estimated, currency)} expected."
-    )
+    why = f"An instance hour cost {price(before, currency)} before and {price(after, currency)} after"
+    return _judged(rollout, realised, why)
+
+
+def _judged(rollout: Rollout, realised: Decimal, why: str) -> tuple[str, str]:
+    currency, estimated = rollout.plan.currency, Decimal(rollout.plan.saving_monthly)
+    told = f"{why}: {amount(realised, currency)} a month of {amount(estimated, currency)} expected."
     if realised < 0:
-        return "negative", why
-    return ("verified" if realised >= VERIFIED * estimated else "not_verified"), why
+        return "negative", told
+    return ("verified" if realised >= VERIFIED * estimated else "not_verified"), told
 
 
 def _outcome(

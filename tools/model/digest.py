@@ -17,7 +17,8 @@ from tools.model.query import Coverage, Receipt
 class Digest:
     """The digest of one UTC day. `usual` is the median of the same weekday of the four weeks before.
 
-    `held` anomalies were not told because the week's alerts are used up. `saved` says what rollouts saved so far.
+    `held` anomalies (`held_excess` is their money so far) were not told because the week's alerts are used up;
+    `reminded` are the ids of those that were told a week before and go on. `saved` says what rollouts saved so far.
     `calm`: nothing is unusual, nothing waits, no earlier digest was wrong; three lines are enough.
     """
 
@@ -38,3 +39,5 @@ class Digest:
     held: int = 0
     saved: str = ""
     calm: bool = False
+    reminded: tuple[str, ...] = ()
+    held_excess: Decimal = Decimal(0)

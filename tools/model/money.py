@@ -14,6 +14,8 @@ DECIMALS = 18
 _MICRO = Decimal(10) ** 6
 _REST = 10**12
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
+# The most (in whole units) that fits: a signed 64-bit number of micros.
+MOST = (2**63 - 1) // 10**6
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 

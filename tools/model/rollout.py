@@ -118,6 +118,7 @@ class Plan:
     restores; `fingerprint` is the resource's at planning time (drift refuses to execute).
     `saving_monthly` is a decimal string. `repeatable` says that sending an effect twice is the same as once
     (absolute settings are); where it is not, an effect whose fate is unknown is never sent again.
+    `unwatched` is empty, or why there is no traffic to watch: then counted units alone decide about a step.
     """
 
     change: str
@@ -138,6 +139,7 @@ class Plan:
     undo: str
     recommendation_id: str = ""
     repeatable: bool = True
+    unwatched: str = ""
 
     def count(self, units: int) -> str:
         """A number of units in words: '1 instance', '10 instances'."""

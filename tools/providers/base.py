@@ -188,6 +188,14 @@ class Change(Protocol):
         """Look at the cloud now. Raises a ProviderError when it cannot be seen."""
         ...
 
+    def check(self, plan: Plan, desired: dict[str, object]) -> None:
+        """Ask, changing nothing, whether the desired state could be set: protection, quota, capacity, permissions.
+
+        Raises what forbids it as a ProviderError or InputError; UnderWayError, ThrottledError and TransientError
+        mean that it can be asked again.
+        """
+        ...
+
     def apply(self, plan: Plan, desired: dict[str, object], token: str) -> None:
         """Set the desired state (a stage's, or `plan.before` to roll back). `token` is the same for every retry."""
         ...

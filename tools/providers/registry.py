@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tools.model.errors import InputError, SettingsError
+from tools.model.errors import InputError
 from tools.model.resource import Resource
 from tools.model.rollout import Plan
 from tools.providers import catalog
@@ -16,12 +15,34 @@ from tools.providers.base import Billing, Change, HealthSource, Inventory, PaidR
 from tools.settings import Settings
 
 if TYPE_CHECKING:
-    from tools.providers.aws.connection import Connection
-    from tools.providers.azure.inventory import AzureInventory
-    from tools.providers.gcp.connection import Connection as GcpConnection
-    from tools.providers.vultr.inventory import VultrInventory
+    from tools.providers.reviewer import WebhookReviewer
 
 Now = Callable[[], datetime]
+# The folder of each cloud, and the settings of which one at least connects it.
+FLATS = {
+    "aws": ("aws_regions", "aws_cost_explorer_accounts", "aws_billing_table"),
+    "gcp": ("gcp_projects", "gcp_billing_table"),
+    "azure": ("azure_subscriptions",),
+    "vultr": ("vultr_api_key",),
+}
+# Who asks about the services that each of these settings names.
+SERVICE_HEALTH = {
+    "cloudwatch_services": "aws.health:CloudWatchHealth",
+    "cloud_monitoring_services": "gcp.health:CloudMonitoringHealth",
+    "azure_monitor_services": "azure.health:AzureMonitorHealth",
+}
+
+
+class Flat(Protocol):
+    """The module `flat` of a cloud's folder: its rooms, put together from the settings."""
+
+    def inventories(self, settings: Settings, now: Now) -> tuple[Inventory, ...]: ...
+
+    def billings(self, settings: Settings, now: Now, paid: PaidRequests | None) -> tuple[Billing, ...]: ...
+
+    def connected(self, settings: Settings) -> object:
+        """The connection through which things are changed. Raises SettingsError when there is none."""
+        ...
 
 
 def change(settings: Settings, plan_or_name: Plan | str, *, now: Now | None = None) -> Change:
@@ -31,7 +52,9 @@ def change(settings: Settings, plan_or_name: Plan | str, *, now: Now | None = No
     """
     wanted = plan_or_name if isinstance(plan_or_name, str) else plan_or_name.change
     about = _known(wanted)
-    return _made(about, wanted, _CONNECTED[about.provider](settings), now or _utc_now)
+    # "tools.providers.aws.changes.spot:AsgSpot" is in the flat "aws".
+    flat = _flat(about.code.split(".")[2])
+    return _made(about, wanted, flat.connected(settings), now or _utc_now)
 
 
 def obstacles(name: str, resource: Resource) -> tuple[str, ...]:
@@ -71,17 +94,8 @@ def _made(about: catalog.About, wanted: str, connection: object, now: Now) -> Ch
 
 def inventories(settings: Settings, *, now: Now | None = None) -> tuple[Inventory, ...]:
     """The inventory of every cloud that is configured."""
-    found: list[Inventory] = []
-    if settings.aws_regions:
-        from tools.providers.aws.inventory import AwsInventory
-
-        found.append(AwsInventory(_aws(settings), now or _utc_now))
-    if settings.gcp_projects:
-        from tools.providers.gcp.inventory import GcpInventory
-
-        found.append(GcpInventory.of(_gcp(settings), now or _utc_now))
-    others: tuple[Inventory | None, ...] = (_azure(settings, now or _utc_now), _vultr(settings, now or _utc_now))
-    return (*found, *(other for other in others if other is not None))
+    moment = now or _utc_now
+    return tuple(found for flat in _configured(settings) for found in flat.inventories(settings, moment))
 
 
 def billings(settings: Settings, *, now: Now | None = None, paid: PaidRequests | None = None) -> tuple[Billing, ...]:
@@ -89,124 +103,53 @@ def billings(settings: Settings, *, now: Now | None = None, paid: PaidRequests |
 
     `paid` remembers the requests that cost money; a cloud whose requests do cannot be asked without it.
     """
-    found: list[Billing] = []
     moment = now or _utc_now
-    if settings.aws_cost_explorer_accounts:
-        from tools.providers.aws.billing import AwsBilling
+    return tuple(found for flat in _configured(settings) for found in flat.billings(settings, moment, paid))
 
-        if paid is None:
-            raise TypeError("Cost Explorer is asked for money, so its requests must be counted.")
-        found.append(
-            AwsBilling(
-                _aws(settings),
-                settings.aws_cost_explorer_accounts,
-                paid,
-                settings.aws_cost_explorer_requests,
-                settings.aws_cost_explorer_split,
-                moment,
-            )
-        )
-    if settings.aws_billing_table:
-        from tools.providers.aws.export_table import AwsExportTable
 
-        found.append(AwsExportTable.of(settings, _aws(settings), moment))
-    if settings.gcp_billing_table:
-        from tools.providers.gcp.billing import GcpBilling
+def _configured(settings: Settings) -> Iterator[Flat]:
+    for name, wanted in FLATS.items():
+        if any(getattr(settings, setting) for setting in wanted):
+            yield _flat(name)
 
-        found.append(GcpBilling.of(settings, _gcp(settings), moment))
-    if (azure := _azure(settings, moment)) is not None:
-        from tools.providers.azure.billing import AzureBilling
 
-        found.append(AzureBilling(azure.connection, azure, moment))
-    if (vultr := _vultr(settings, moment)) is not None:
-        from tools.providers.vultr.billing import VultrBilling
-
-        found.append(VultrBilling(vultr.connection, vultr, moment))
-    return tuple(found)
+def _flat(name: str) -> Flat:
+    flat: Flat = import_module(f"tools.providers.{name}.flat")
+    return flat
 
 
 def health(settings: Settings) -> HealthSource | None:
     """The source of service health, or None when there is none: then no rollout may start."""
-    if not settings.prometheus_url:
+    other: HealthSource | None = None
+    if settings.prometheus_url:
+        from tools.providers.prometheus.health import PrometheusHealth
+
+        other = PrometheusHealth(
+            settings.prometheus_url, settings.prometheus_requests_query, settings.prometheus_errors_query
+        )
+    chosen = {name: code for name, code in SERVICE_HEALTH.items() if getattr(settings, name)}
+    if not chosen:
+        return other
+    from tools.providers.choosing import ChosenHealth, one_each
+
+    made = ((name, _source(code).of(settings)) for name, code in chosen.items())
+    own = one_each((f"OPTIINFRA_{name.upper()}", source.balancers, source) for name, source in made)
+    return ChosenHealth(own, other)
+
+
+def _source(code: str) -> Any:
+    module, _, name = code.partition(":")
+    return getattr(import_module(f"tools.providers.{module}"), name)
+
+
+def reviewer(settings: Settings) -> WebhookReviewer | None:
+    """The outside reviewer, or None when there is none; raises SettingsError when it could not be trusted."""
+    if not settings.reviewer_url:
         return None
-    from tools.providers.prometheus.health import PrometheusHealth
+    from tools.providers.reviewer import WebhookReviewer
 
-    return PrometheusHealth(
-        settings.prometheus_url, settings.prometheus_requests_query, settings.prometheus_errors_query
-    )
-
-
-def _aws_connected(settings: Settings) -> object:
-    if not settings.aws_regions:
-        raise SettingsError("AWS is not connected.", fix="Set OPTIINFRA_AWS_REGIONS, for example eu-west-1.")
-    return _aws(settings)
-
-
-def _gcp_connected(settings: Settings) -> object:
-    if not settings.gcp_projects:
-        raise SettingsError("Google Cloud is not connected.", fix="Set OPTIINFRA_GCP_PROJECTS.")
-    return _gcp(settings)
-
-
-@lru_cache(maxsize=8)
-def _azure_connected(settings: Settings) -> object:
-    """One connection per settings: its token and its pace are shared by all changes."""
-    found = _azure(settings, _utc_now)
-    if found is None:
-        raise SettingsError("Azure is not connected.", fix="Set OPTIINFRA_AZURE_SUBSCRIPTIONS.")
-    return found.connection
-
-
-@lru_cache(maxsize=8)
-def _vultr_connected(settings: Settings) -> object:
-    found = _vultr(settings, _utc_now)
-    if found is None:
-        raise SettingsError("Vultr is not connected.", fix="Set VULTR_API_KEY.")
-    return found.connection
-
-
-@lru_cache(maxsize=8)
-def _aws(settings: Settings) -> Connection:
-    """One connection per settings: clients are slow to make, and its role credentials renew themselves."""
-    from tools.providers.aws.connection import Connection
-
-    return Connection.of(settings)
-
-
-@lru_cache(maxsize=8)
-def _gcp(settings: Settings) -> GcpConnection:
-    """One connection per settings: its token and its pace are shared by bills and inventory."""
-    from tools.providers.gcp.connection import Connection
-
-    return Connection.of(settings)
-
-
-def _azure(settings: Settings, now: Now) -> AzureInventory | None:
-    if not settings.azure_subscriptions:
-        return None
-    from tools.providers.azure.connection import Connection
-    from tools.providers.azure.identity import require_proof
-    from tools.providers.azure.inventory import AzureInventory
-
-    require_proof(settings)
-    return AzureInventory(Connection.of(settings), now)
-
-
-def _vultr(settings: Settings, now: Now) -> VultrInventory | None:
-    if not settings.vultr_api_key.get_secret_value():
-        return None
-    from tools.providers.vultr.connection import Connection
-    from tools.providers.vultr.inventory import VultrInventory
-
-    return VultrInventory(Connection.of(settings), now)
-
-
-_CONNECTED: dict[str, Callable[[Settings], object]] = {
-    "AWS": _aws_connected,
-    "Google Cloud": _gcp_connected,
-    "Microsoft": _azure_connected,
-    "Vultr": _vultr_connected,
-}
+    secret = settings.reviewer_secret.get_secret_value()
+    return WebhookReviewer(settings.reviewer_url, secret, settings.review_seconds)
 
 
 def _utc_now() -> datetime:

@@ -15,13 +15,14 @@ from tools.model.query import Receipt
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
 from tools.model.series import DailySeries
-from tools.providers import registry
+from tools.providers import catalog, registry
 from tools.store.usage import Usage, UsageTable
 
 # A month as clouds price it: 730 hours.
 HOURS = Decimal(730)
 DAYS = HOURS / 24
 CENT = Decimal("0.01")
+MEASURED_BY = {"AWS": "CloudWatch", "Google Cloud": "Cloud Monitoring", "Microsoft": "Azure Monitor"}
 BY_PEOPLE = "People carry this out: OptiInfra has no safe way to do it by itself."
 
 
@@ -175,7 +176,8 @@ def in_the_way(resource: Resource, change: str) -> tuple[str, ...]:
     if not change:
         return ()
     found = [f"{resource.name}: {problem}" for problem in registry.obstacles(change, resource)]
-    if not resource.tag("service"):
+    known, service = catalog.about(change), resource.tag("service")
+    if not service and not (known and known.unwatched(service)):
         found.append(f"{resource.name} has no tag service, so nobody could watch its health during the move.")
     return tuple(found)
 

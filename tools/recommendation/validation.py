@@ -26,7 +26,7 @@ def problems(found: Recommendation) -> tuple[str, ...]:
         (Decimal(0) < found.confidence <= 1, f"confidence {found.confidence}"),
         (any(e.receipt is not None and e.receipt.rows > 0 for e in found.evidence), "no evidence has a receipt"),
         (found.price_source != "", "no price source"),
-        (found.risk != "R3" or (not found.reversible and found.blocked_by != ()), "R3 must be blocked"),
+        (found.risk != "R3" or not found.reversible, "R3 is what cannot be undone"),
         (_json_ready(found.parameters), "its parameters are no JSON"),
         (found.parameters.get("change") != "" or found.blocked_by != (), "not executable, but nothing says so"),
     )

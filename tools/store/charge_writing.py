@@ -18,7 +18,7 @@ from tools.model.load import Totals
 from tools.model.money import join
 from tools.store import copying
 from tools.store import facts as places
-from tools.store.dialects import Ordered
+from tools.store.dialects import Ordered, Total
 from tools.store.fact_tables import DETAIL, ID_BITS, facts, series
 from tools.store.loads import Standing
 
@@ -104,7 +104,7 @@ def remove_detail(tx: Connection, tenant: str, standing: Standing, *, now: datet
 
 def added_up(tx: Connection, tenant: str, load_id: int, days: tuple[date, date]) -> dict[int, tuple[Totals, ...]]:
     """The exact totals per level of what stands in the tables for one load (`facts_id` where it lies elsewhere)."""
-    money = [func.sum(facts.c[f"{n}_{part}"]) for n in _AMOUNTS for part in ("micros", "rest")]
+    money = [Total(facts.c[f"{n}_{part}"]) for n in _AMOUNTS for part in ("micros", "rest")]
     unknown = [func.sum(facts.c[f"{n}_unknown"]) for n in ("list", "contracted")]
     low, high = load_id << ID_BITS, (load_id + 1) << ID_BITS
     elsewhere = places.store(tx)
@@ -128,7 +128,8 @@ def added_up(tx: Connection, tenant: str, load_id: int, days: tuple[date, date])
         keys = (facts.c.level, series.c.currency)
         statement = statement.select_from(joined).where(series.c.tenant == tenant).group_by(*keys).order_by(*keys)
     found: dict[int, tuple[Totals, ...]] = {}
-    for level, named, count, *figures in tx.execute(statement) if elsewhere is None else elsewhere.rows(statement):
+    for row in places.sums(tx, statement, None)[0]:
+        level, named, count, *figures = tuple(row)
         amounts = [join(figures[i], figures[i + 1]) for i in range(0, 8, 2)]
         total = Totals(
             named,

@@ -6,13 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, String, and_, cast, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    Subquery,
+    and_,
+    cast,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
 from tools.model.errors import UnknownDimensionError
 from tools.model.metric import Definition
 from tools.model.period import Period
 from tools.model.query import TAG, Dimension, Filter, Granularity, Metric, is_allocation
-from tools.store.dialects import Ordered, bytewise
+from tools.store.dialects import Ordered, Total, bytewise
 from tools.store.fact_tables import ACCOUNTS, DETAIL, TAGS, facts, series
 
 if TYPE_CHECKING:
@@ -80,52 +93,82 @@ def question(
     slots: Mapping[str, str],
     without_detail: Sequence[int] = (),
     classes: Classes | None = None,
+    quantities: bool = False,
 ) -> Select[Any]:
     """SELECT bucket, by..., currency, micros, rest, unknown, rows. Costs of two currencies stay apart.
 
     `without_detail` are loads whose cost per resource was given up: they answer from the level above, with no
-    resource, so that the sum stays whole. `classes` add one further key.
+    resource, so that the sum stays whole. `classes` add one further key. With `quantities`, units stay apart as well
+    and each row ends with quantity and unit.
     """
     level = level_for((*by, *(f.dimension for f in where), *(classes.dimensions if classes else ())))
     bucket = _bucket(granularity)
     keys = [*(column(d, slots) for d in by), *([classes.key] if classes else [])]
-    joined: Join = Ordered(facts, series, series.c.id == facts.c.series_id)
+    counted = metric.definition
+    whose = [
+        series.c.tenant == tenant,
+        _at(level, without_detail),
+        *(_condition(f, slots) for f in where),
+        *_categories(counted),
+    ]
+    levels = (TAGS, DETAIL) if level == DETAIL and without_detail else (level,)
+    days = [
+        facts.c.tenant == tenant,
+        facts.c.level.in_(levels) if len(levels) > 1 else facts.c.level == level,
+        facts.c.day >= period.start,
+        facts.c.day < period.end,
+    ]
+    amounts = _amounts(counted, quantities)
+    source: FromClause = facts
+    if granularity is Granularity.TOTAL and not where and not counted.categories:
+        # The days of a series are added up before it is looked up: one search for each series instead of each fact.
+        # Not where few series are asked for: there those of others need not be added up.
+        source = _per_series(amounts, days)
+        amounts, days = {name: source.c[name] for name in amounts}, []
+    joined: Join = Ordered(source, series, series.c.id == source.c.series_id)
     if classes:
         joined = Ordered(joined, classes.table, classes.table.c.id == series.c.id)
-    groups = [c for c in (bucket, *keys, series.c.currency) if c is not _NOTHING]
-    counted = metric.definition
-    unknown: ColumnElement[Any] = literal_column("0")
-    for cost in counted.may_be_unknown:
-        missing = func.sum(facts.c[f"{cost}_unknown"])
-        unknown = missing if cost == counted.may_be_unknown[0] else unknown + missing
+    units = (series.c.consumed_unit,) if quantities else ()
+    groups = [c for c in (bucket, *keys, series.c.currency, *units) if c is not _NOTHING]
     return (
         select(
             bucket.label("bucket"),
             *(key.label(f"key_{n}") for n, key in enumerate(keys)),
             series.c.currency.label("currency"),
-            _sum_of(counted, "micros").label("micros"),
-            _sum_of(counted, "rest").label("rest"),
-            unknown.label("unknown"),
-            func.sum(facts.c.rows).label("raw_rows"),
+            *(_sum(name, amount) for name, amount in amounts.items()),
+            *(unit.label("unit") for unit in units),
         )
         .select_from(joined)
-        .where(
-            facts.c.tenant == tenant,
-            series.c.tenant == tenant,
-            _at(level, without_detail),
-            facts.c.day >= period.start,
-            facts.c.day < period.end,
-            *(_condition(f, slots) for f in where),
-            *_categories(counted),
-        )
+        .where(*days, *whose)
         .group_by(*groups)
     )
 
 
-def _sum_of(counted: Definition, part: str) -> ColumnElement[Any]:
-    """One of the two integers of an amount; the difference of sums is the sum of differences."""
-    plus = func.sum(facts.c[f"{counted.plus}_{part}"])
-    return plus - func.sum(facts.c[f"{counted.minus}_{part}"]) if counted.minus else plus
+def _amounts(counted: Definition, quantities: bool) -> dict[str, ColumnElement[Any]]:
+    """What is added up, by its name in the result; the difference of sums is the sum of differences."""
+    found: dict[str, ColumnElement[Any]] = {}
+    for part in ("micros", "rest"):
+        plus = facts.c[f"{counted.plus}_{part}"]
+        found[part] = plus - facts.c[f"{counted.minus}_{part}"] if counted.minus else plus
+    unknown: ColumnElement[Any] = literal_column("0")
+    for cost in counted.may_be_unknown:
+        missing = facts.c[f"{cost}_unknown"]
+        unknown = missing if cost == counted.may_be_unknown[0] else unknown + missing
+    found["unknown"] = unknown
+    found["raw_rows"] = facts.c.rows
+    if quantities:
+        found["quantity"] = facts.c.quantity
+    return found
+
+
+def _sum(name: str, amount: ColumnElement[Any]) -> ColumnElement[Any]:
+    # Quantities are no whole numbers.
+    return (func.sum(amount) if name == "quantity" else Total(amount)).label(name)
+
+
+def _per_series(amounts: Mapping[str, ColumnElement[Any]], days: Sequence[ColumnElement[bool]]) -> Subquery:
+    every = (func.sum(amount).label(name) for name, amount in amounts.items())
+    return select(facts.c.series_id, *every).where(*days).group_by(facts.c.series_id).subquery("per_series")
 
 
 def _categories(counted: Definition) -> list[ColumnElement[bool]]:
@@ -147,12 +190,9 @@ def _bucket(granularity: Granularity) -> ColumnElement[Any]:
 
 def _at(level: int, without_detail: Sequence[int]) -> ColumnElement[bool]:
     if level != DETAIL or not without_detail:
-        return and_(facts.c.level == level, series.c.level == level)
+        return series.c.level == level
     of_these = series.c.load_id.in_(sorted(without_detail))
-    return and_(
-        facts.c.level.in_((TAGS, DETAIL)),
-        or_(and_(facts.c.level == DETAIL, not_(of_these)), and_(facts.c.level == TAGS, of_these)),
-    )
+    return or_(and_(series.c.level == DETAIL, not_(of_these)), and_(series.c.level == TAGS, of_these))
 
 
 def _condition(wanted: Filter, slots: Mapping[str, str]) -> ColumnElement[bool]:

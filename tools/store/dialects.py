@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Integer, Text
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Integer, Label, Select, Text, TypeDecorator
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import Join
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import replacement_traverse
+
+# What SQLite says of a sum that outgrows 64 bits; sums of the others have more digits than any amount.
+OUTGROWN = "integer overflow"
+_LOW_BITS = 20
 
 
 class Ordered(Join):
@@ -22,6 +27,44 @@ def _left_to_right(element: Ordered, compiler: SQLCompiler, **options: Any) -> s
     text: str = compiler.visit_join(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
     left, _, right = text.rpartition(" JOIN ")
     return f"{left} CROSS JOIN {right}"
+
+
+class Total(FunctionElement[int]):
+    """The sum of whole numbers (or of quantities) over the rows of a group."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+def in_parts(statement: Select[Any]) -> Select[Any]:
+    """The statement with each labelled `Total` added up in two halves, which no number of rows outgrows on SQLite."""
+    swapped: Any = replacement_traverse(statement, {}, _halved)
+    return cast(Select[Any], swapped)
+
+
+def _halved(element: Any, **_: Any) -> Any:
+    # A label has the type of what it was made of, so it is made again.
+    if isinstance(element, Label) and isinstance(element.element, Total):
+        return _Halves(*element.element.clauses).label(element.name)
+    return None
+
+
+class _Joined(TypeDecorator[int]):
+    """The halves of a sum, as one number."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        high, low = map(int, value.split())
+        return (high << _LOW_BITS) + low
+
+
+class _Halves(FunctionElement[int]):
+    inherit_cache = True
+    type = _Joined()
 
 
 def holds(text: ColumnElement[str], word: str) -> ColumnElement[bool]:
@@ -57,6 +100,17 @@ class _End(FunctionElement[str]):
 class _Bytewise(FunctionElement[str]):
     inherit_cache = True
     type = Text()
+
+
+@compiles(Total)
+def _total(element: Total, compiler: SQLCompiler, **options: Any) -> str:
+    return f"sum({_inside(element, compiler, options)})"
+
+
+@compiles(_Halves, "sqlite")
+def _halves(element: _Halves, compiler: SQLCompiler, **options: Any) -> str:
+    text = _inside(element, compiler, options)
+    return f"sum(({text}) >> {_LOW_BITS}) || ' ' || sum(({text}) & {(1 << _LOW_BITS) - 1})"
 
 
 @compiles(_Place)

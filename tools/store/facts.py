@@ -14,8 +14,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
 from tools.model.errors import OptiInfraError
+from tools.store import dialects
 from tools.store.clickhouse import ClickHouse
 from tools.store.database import FACTS, Database
 from tools.store.fact_tables import ID_BITS, fact_leftovers, loads
@@ -39,10 +41,34 @@ def store_id(tx: Connection) -> str:
     return elsewhere.id if elsewhere else ""
 
 
-def rows(tx: Connection, statement: Select[Any], load_ids: Iterable[int]) -> Iterable[Row[Any]]:
-    """Run a statement over the fact tables. `load_ids` are those that the ledger of this look names (`facts_id`)."""
+def rows(tx: Connection, statement: Select[Any], load_ids: Iterable[int] | None) -> Iterable[Row[Any]]:
+    """Run a statement over the fact tables.
+
+    `load_ids` are those that the ledger of this look names (`facts_id`); None sees what no ledger names as well.
+    """
     elsewhere = store(tx)
-    return tx.execute(statement) if elsewhere is None else elsewhere.rows(statement, tuple(load_ids))
+    if elsewhere is None:
+        return tx.execute(statement)
+    return elsewhere.rows(statement, None if load_ids is None else tuple(load_ids))
+
+
+def sums(
+    tx: Connection, statement: Select[Any], load_ids: Iterable[int] | None
+) -> tuple[Sequence[Row[Any]], Callable[[Select[Any]], Select[Any]]]:
+    """The same for a statement that adds up (`Total`), exact however many facts there are.
+
+    Gives what was done to the statement as well, for who shows it.
+    """
+    try:
+        return list(rows(tx, statement, load_ids)), _as_it_is
+    except OperationalError as error:
+        if dialects.OUTGROWN not in str(error.orig):
+            raise
+    return tx.execute(dialects.in_parts(statement)).all(), dialects.in_parts
+
+
+def _as_it_is(statement: Select[Any]) -> Select[Any]:
+    return statement
 
 
 def text_of(tx: Connection, statement: Select[Any], load_ids: Iterable[int]) -> tuple[str, tuple[tuple[str, str], ...]]:

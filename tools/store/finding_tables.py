@@ -46,7 +46,10 @@ anomaly_feedback = Table(
     Column("reason", Text, nullable=False),
     Column("until", Date),
     Column("given_at", UtcDateTime, nullable=False),
-    Index("ix_anomaly_feedback_anomaly", "tenant", "anomaly_id"),
+    # The person's name as it was then, for showing.
+    Column("actor_name", String(254), nullable=False, server_default=""),
+    # A person says a thing about an anomaly once, however often they press.
+    Index("ix_anomaly_feedback_once", "tenant", "anomaly_id", "verdict", "actor", unique=True),
 )
 
 detector_memories = Table(

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from tools.model.anomaly import Anomaly
 from tools.model.driver import Driver
@@ -19,7 +20,8 @@ from tools.store.finding_tables import anomalies as table
 from tools.store.finding_tables import anomaly_feedback, detector_memories
 
 STATUSES = ("open", "resolved", "expected")
-VERDICTS = ("expected", "useful", "mute")
+# "unmute" and "reopen" take back what was said: the first of a series, the second that an anomaly was expected.
+VERDICTS = ("expected", "useful", "mute", "unmute", "reopen")
 
 
 def save_anomalies(tx: Connection, tenant: str, anomalies: Iterable[Anomaly], *, now: datetime) -> tuple[str, ...]:
@@ -76,7 +78,15 @@ def drop(tx: Connection, tenant: str, ids: Iterable[str]) -> int:
 
 
 def set_status(
-    tx: Connection, tenant: str, anomaly_id: str, status: str, *, actor: str, reason: str, now: datetime
+    tx: Connection,
+    tenant: str,
+    anomaly_id: str,
+    status: str,
+    *,
+    actor: str,
+    reason: str,
+    now: datetime,
+    actor_name: str = "",
 ) -> Anomaly:
     """A person's word on an anomaly: open, resolved or expected. Kept with who said it and why."""
     if status not in STATUSES:
@@ -88,7 +98,7 @@ def set_status(
         .values(status=status, decided_by=actor, updated_at=now)
     )
     if status == "expected":
-        _note(tx, tenant, anomaly, "expected", actor=actor, reason=reason, until=None, now=now)
+        _note(tx, tenant, anomaly, Feedback(anomaly.id, anomaly.keys, status, actor, reason, None, now, actor_name))
     return one(tx, tenant, anomaly_id)
 
 
@@ -102,47 +112,82 @@ def give_feedback(
     reason: str,
     now: datetime,
     until: date | None = None,
-) -> None:
-    """Keep feedback: "expected", "useful", or "mute" this series until a day (a mute needs a reason and an end)."""
+    actor_name: str = "",
+) -> bool:
+    """Keep what a person says (one of VERDICTS); False when that stands already, or there is nothing to take back.
+
+    A mute silences the series of the anomaly and needs a reason and a last day.
+    """
     if verdict not in VERDICTS:
         raise InputError(f'"{verdict}" is no feedback.', fix="Say one of: " + ", ".join(VERDICTS) + ".")
     if verdict == "mute" and (until is None or not reason.strip()):
         raise InputError("A mute needs a reason and a last day.", fix="Say why, and until when.")
     anomaly = one(tx, tenant, anomaly_id)
+    if verdict == "unmute":
+        return _unmute(tx, tenant, anomaly)
+    if verdict == "reopen":
+        return _reopen(tx, tenant, anomaly, actor=actor, now=now)
+    until = until if verdict == "mute" else None
+    word = Feedback(anomaly.id, anomaly.keys, verdict, actor, reason, until, now, actor_name)
+    if not _note(tx, tenant, anomaly, word):
+        return False
     if verdict == "expected":
-        set_status(tx, tenant, anomaly_id, "expected", actor=actor, reason=reason, now=now)
-        return
-    _note(tx, tenant, anomaly, verdict, actor=actor, reason=reason, until=until, now=now)
+        set_status(tx, tenant, anomaly_id, "expected", actor=actor, reason=reason, now=now, actor_name=actor_name)
+    return True
 
 
-def _note(
-    tx: Connection,
-    tenant: str,
-    anomaly: Anomaly,
-    verdict: str,
-    *,
-    actor: str,
-    reason: str,
-    until: date | None,
-    now: datetime,
-) -> None:
-    tx.execute(
-        insert(anomaly_feedback).values(
-            tenant=tenant,
-            anomaly_id=anomaly.id,
-            keys=_pairs(anomaly.keys),
-            verdict=verdict,
-            actor=actor,
-            reason=reason,
-            until=until,
-            given_at=now,
-        )
-    )
+def _unmute(tx: Connection, tenant: str, anomaly: Anomaly) -> bool:
+    """Take every mute of its series back, whoever said it."""
+    f = anomaly_feedback.c
+    mutes = tx.execute(select(anomaly_feedback).where(f.tenant == tenant, f.verdict == "mute"))
+    ids = [row.id for row in mutes if _tuples(row.keys) == anomaly.keys]
+    return bool(ids) and tx.execute(delete(anomaly_feedback).where(f.id.in_(ids))).rowcount > 0
+
+
+def _reopen(tx: Connection, tenant: str, anomaly: Anomaly, *, actor: str, now: datetime) -> bool:
+    """It was not expected after all. Whether it goes on is seen when the next day is judged."""
+    if anomaly.status != "expected":
+        return False
+    f = anomaly_feedback.c
+    said = (f.tenant == tenant) & (f.anomaly_id == anomaly.id) & (f.verdict == "expected")
+    tx.execute(delete(anomaly_feedback).where(said))
+    set_status(tx, tenant, anomaly.id, "open", actor=actor, reason="", now=now)
+    # Nobody's word holds its status any more.
+    tx.execute(update(table).where(table.c.tenant == tenant, table.c.id == anomaly.id).values(decided_by=""))
+    return True
+
+
+def _note(tx: Connection, tenant: str, anomaly: Anomaly, word: Feedback) -> bool:
+    """Keep a word in place of the same person's earlier one; False when it says the same."""
+    f = anomaly_feedback.c
+    mine = (f.tenant == tenant) & (f.anomaly_id == anomaly.id) & (f.verdict == word.verdict) & (f.actor == word.actor)
+    before = tx.execute(select(f.reason, f.until).where(mine)).one_or_none()
+    if before is not None and tuple(before) == (word.reason, word.until):
+        return False
+    tx.execute(delete(anomaly_feedback).where(mine))
+    values = {
+        "tenant": tenant,
+        "anomaly_id": anomaly.id,
+        "keys": _pairs(anomaly.keys),
+        "verdict": word.verdict,
+        "actor": word.actor,
+        "reason": word.reason,
+        "until": word.until,
+        "given_at": word.given_at,
+        "actor_name": word.name[:254],
+    }
+    try:
+        with tx.begin_nested():
+            tx.execute(insert(anomaly_feedback).values(**values))
+    except IntegrityError:
+        # The same person pressed twice, and the other press was kept first.
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said about an anomaly; `until` is the last day of a mute."""
+    """What somebody said about an anomaly; `until` is the last day of a mute, `name` how the person is called."""
 
     anomaly_id: str
     keys: tuple[tuple[str, str], ...]
@@ -151,6 +196,7 @@ class Feedback:
     reason: str
     until: date | None
     given_at: datetime
+    name: str = ""
 
 
 def feedback(tx: Connection, tenant: str) -> tuple[Feedback, ...]:
@@ -159,7 +205,8 @@ def feedback(tx: Connection, tenant: str) -> tuple[Feedback, ...]:
         select(anomaly_feedback).where(anomaly_feedback.c.tenant == tenant).order_by(anomaly_feedback.c.id)
     )
     return tuple(
-        Feedback(r.anomaly_id, _tuples(r.keys), r.verdict, r.actor, r.reason, r.until, r.given_at) for r in rows
+        Feedback(r.anomaly_id, _tuples(r.keys), r.verdict, r.actor, r.reason, r.until, r.given_at, r.actor_name)
+        for r in rows
     )
 
 

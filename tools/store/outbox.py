@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -145,6 +146,20 @@ def posted(tx: Connection, tenant: str, topic: str, subject: str) -> dict[str, s
         )
     )
     return {row.channel: row.ts for row in rows}
+
+
+def standing_at(tx: Connection, tenant: str, topic: str, channel: str, moments: Iterable[str]) -> set[str]:
+    """The subjects of that topic whose message stands in the channel at one of these ts, or in whose thread one does."""
+    wanted = sorted({ts for ts in moments if ts})
+    rows = tx.execute(
+        select(messages.c.subject).where(
+            messages.c.tenant == tenant,
+            messages.c.topic == topic,
+            messages.c.channel == channel,
+            messages.c.ts.in_(wanted),
+        )
+    )
+    return {row.subject.partition("#")[0] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,19 @@ verdicts = Table(
     Index("ix_rollout_verdicts_rollout", "tenant", "rollout_id", "id"),
 )
 
+reviews = Table(
+    "rollout_reviews",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("rollout_id", String(64), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("reviewer", String(32), nullable=False),
+    Column("opinion", String(16), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 events = Table(
     "rollout_events",
     metadata,

@@ -15,7 +15,7 @@ from tools.model.period import Period
 from tools.model.query import Receipt
 from tools.store import facts as places
 from tools.store import loads
-from tools.store.dialects import bytewise, ends, holds
+from tools.store.dialects import Total, bytewise, ends, holds
 from tools.store.fact_tables import DETAIL, facts, series
 from tools.store.fact_tables import loads as ledger
 
@@ -122,8 +122,8 @@ def _statement(tenant: str, period: Period, condition: ColumnElement[bool], *, b
     return (
         select(
             *keys,
-            func.sum(facts.c.effective_micros).label("micros"),
-            func.sum(facts.c.effective_rest).label("rest"),
+            Total(facts.c.effective_micros).label("micros"),
+            Total(facts.c.effective_rest).label("rest"),
             func.sum(facts.c.quantity).label("quantity"),
             func.count(func.distinct(facts.c.day)).label("days"),
             func.sum(facts.c.rows).label("raw_rows"),
@@ -162,7 +162,7 @@ def _read(tx: Connection, statement: Select[Any], load_ids: Sequence[int]) -> li
             int(row.days),
             int(row.raw_rows),
         )
-        for row in places.rows(tx, statement, load_ids)
+        for row in places.sums(tx, statement, load_ids)[0]
     ]
 
 

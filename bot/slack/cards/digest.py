@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from bot.shared.message import Block, Message
+from bot.shared.message import Block, Message, Reply
 from bot.slack import elements as e
 from bot.slack.cards import anomaly as anomaly_card
 from bot.slack.cards import drawing
+from bot.slack.cards.anomaly import NOTHING_SAID, Standing
 from bot.slack.cards.answer import coverage
-from bot.slack.words import clip, escape, money, stamp
+from bot.slack.words import clip, escape, money, plural, stamp
 from tools.model.digest import Digest
 
 ANOMALIES = 2
@@ -19,8 +21,15 @@ MOST_BLOCKS = 12
 _ROLLOUT = re.compile(r"\((ro-[\w-]{1,64})\)$")
 
 
-def message(digest: Digest, links: Mapping[str, str] | None = None) -> Message:
-    """`links` leads from a rollout's id to the address of its card. Where nothing is wrong it is three lines."""
+def message(
+    digest: Digest, links: Mapping[str, str] | None = None, stands: Mapping[str, Standing] | None = None
+) -> Message:
+    """`links` leads from a rollout's id to the address of its card, `stands` from an anomaly's to what became of it.
+
+    The greatest anomalies stand in the message, the others as cards in its thread. Where nothing is wrong it is three
+    lines.
+    """
+    told = {one.id: _as_told(digest, one.id, stands or {}) for one in digest.anomalies}
     if digest.calm:
         return Message(escape(text(digest)), _calm(digest))
     blocks: list[Block] = [e.header(digest.headline)]
@@ -29,7 +38,7 @@ def message(digest: Digest, links: Mapping[str, str] | None = None) -> Message:
     if drawn := drawing.chart(digest.chart):
         blocks.append(drawn)
     for anomaly in digest.anomalies[:ANOMALIES]:
-        blocks += anomaly_card.short(anomaly, told=digest.why)
+        blocks += anomaly_card.short(anomaly, told[anomaly.id], told=digest.why)
     if rest := _rest(digest):
         blocks.append(e.context(rest))
     if moved := drawing.table(digest.movers, most=10):
@@ -42,7 +51,17 @@ def message(digest: Digest, links: Mapping[str, str] | None = None) -> Message:
         blocks.append(e.small_print(_waiting(digest.waiting, links or {})))
     blocks.append(_coverage(digest))
     assert len(blocks) <= MOST_BLOCKS
-    return Message(escape(text(digest)), tuple(blocks))
+    return Message(escape(text(digest)), tuple(blocks), _thread(digest, told))
+
+
+def _as_told(digest: Digest, anomaly_id: str, stands: Mapping[str, Standing]) -> Standing:
+    """With the mark of a reminder where it is one."""
+    return replace(stands.get(anomaly_id, NOTHING_SAID), state="again" if anomaly_id in digest.reminded else "")
+
+
+def _thread(digest: Digest, stands: Mapping[str, Standing]) -> tuple[Reply, ...]:
+    """A card for each anomaly that has no room in the message."""
+    return tuple(anomaly_card.reply(one, stands[one.id]) for one in digest.anomalies[ANOMALIES:])
 
 
 def _calm(digest: Digest) -> tuple[Block, ...]:
@@ -59,10 +78,11 @@ def _coverage(digest: Digest) -> Block:
 def _rest(digest: Digest) -> str:
     """How many anomalies are not in the message, and why."""
     below = len(digest.anomalies) - ANOMALIES
-    parts = [f"{e.more(below)} anomalies"] if below > 0 else []
+    parts = [f"{plural(below, 'more anomaly', 'more anomalies')} in the thread"] if below > 0 else []
     if digest.held:
-        parts.append(f"{digest.held} smaller held back: this week's alerts are used up")
-    return f"{' · '.join(parts)}: ask me to list them" if parts else ""
+        held = f"{digest.held} held back ({money(digest.held_excess, digest.currency)} so far)"
+        parts.append(f"{held}, this week's alerts are used up: /cost anomalies lists them")
+    return " · ".join(parts)
 
 
 def rollout_ids(digest: Digest) -> tuple[str, ...]:

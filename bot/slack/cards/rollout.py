@@ -13,6 +13,7 @@ from bot.slack import elements as e
 from bot.slack.cards.recommendation import RISKS
 from bot.slack.words import clip, escape, local, money
 from tools.model.recommendation import Evidence
+from tools.model.review import Opinion, Review
 from tools.model.rollout import (
     TERMINAL,
     WAITING_FOR_PEOPLE,
@@ -24,6 +25,7 @@ from tools.model.rollout import (
     State,
     Verdict,
 )
+from tools.providers import catalog
 
 APPROVE = "rollout.approve"
 REJECT = "rollout.reject"
@@ -38,6 +40,7 @@ _VERDICTS = {
     Verdict.REGRESSED: "Worse than before",
     Verdict.INCONCLUSIVE: "Not known",
 }
+_OPINIONS = {Opinion.APPROVE: "Approves", Opinion.CONCERN: "Concern", Opinion.BLOCK: "Blocks"}
 _BUTTONS = {
     State.PROPOSED: (APPROVE, REJECT),
     State.APPROVED: (STOP,),
@@ -71,6 +74,7 @@ class View:
     turn: Turn | None = None
     evidence: tuple[Evidence, ...] = ()
     approvers: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
 
 
 def value(seen: Seen) -> str:
@@ -91,11 +95,18 @@ def message(view: View) -> Message:
     """The card, and the replies that its thread should have by now."""
     r = view.rollout
     blocks = [e.header(r.plan.title), e.section(headline(r, view.turn)), e.fields(_facts(r)), e.rich([_stages(view)])]
+    if r.state in WAITING_FOR_PEOPLE:
+        blocks += _what_it_does(r)
+    if r.plan.unwatched and r.state not in TERMINAL:
+        blocks.append(e.section(f"Health: nothing to watch; {r.plan.unwatched}. Counted units decide."))
     if r.observed and r.state not in {State.EXECUTING, State.SUCCEEDED}:
         blocks.append(e.section("Counted: " + counted(r)))
     if view.verdicts:
         last = view.verdicts[-1]
         blocks.append(e.section(f"Health, stage {last.stage + 1}: {_VERDICTS[last.verdict]}. {clip(last.why, 600)}"))
+    if view.reviews and r.state in WAITING_FOR_PEOPLE:
+        said = [f"{_OPINIONS[x.opinion]} ({x.reviewer}): {clip(x.why, 400)}" for x in view.reviews]
+        blocks.append(e.rich([e.heading("Reviews"), e.bullets(said, most=6)]))
     if view.evidence and r.state in WAITING_FOR_PEOPLE:
         lines = [f"{x.label}: {x.value} ({x.source})" for x in view.evidence]
         blocks.append(e.rich([e.heading("Evidence"), e.bullets(lines, most=6)]))
@@ -200,6 +211,14 @@ def _money(amount: str, currency: str) -> str:
         return "unknown"
 
 
+def _what_it_does(r: Rollout) -> list[Block]:
+    """What its change does at the cloud, and what no way back restores, as the catalog words it."""
+    about = catalog.about(r.plan.change)
+    if about is None:
+        return []
+    return [e.section(f"What it does: {about.does}"), e.section(f"Cannot be undone: {about.lasting}")]
+
+
 def _stages(view: View) -> Block:
     """One line per stage with what became of it in words; colour or sign alone never tells it."""
     stages = view.rollout.plan.stages
@@ -265,8 +284,11 @@ def _button(name: str, r: Rollout) -> Block:
 
 
 def approval_question(r: Rollout) -> str:
-    """The confirmation: what, how many, how to undo."""
-    return clip(f"{r.plan.resource_id}: {_step(r, r.current)} will be changed. Undo: {r.plan.undo}", 300)
+    """The confirmation: what, how many, how to undo, and what cannot be undone."""
+    about = catalog.about(r.plan.change)
+    lasting = f" Cannot be undone: {clip(about.lasting, 100)}" if about else ""
+    changed = f"{clip(r.plan.resource_id, 60)}: {_step(r, r.current)} will be changed."
+    return clip(f"{changed} Undo: {clip(r.plan.undo, 70)}{lasting}", 300)
 
 
 _ASKED = {

@@ -20,6 +20,7 @@ from bot.slack.cards import anomaly, answer, digest, drawing, error, home, recom
 from bot.slack.words import change, clip, duration, escape, money, percent
 from sandbox.slack import strict
 from tests.bot.slack.world import START, answered, plan, proposal
+from tools.analysis.alerting import Alerts, Board
 from tools.model.access import Principal, Role
 from tools.model.anomaly import Anomaly
 from tools.model.digest import Digest
@@ -31,6 +32,7 @@ from tools.model.period import Period
 from tools.model.query import Coverage, Receipt
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.rollout import Approval, HealthVerdict, Rollout, State, Verdict
+from tools.store.findings import Feedback
 
 NASTY = (
     "<!channel> <@U0PRIYA> <https://evil.example|click> &amp; *bold* `code` :fire:",
@@ -273,6 +275,24 @@ def test_any_anomaly(found: Anomaly, some: list[Driver]) -> None:
     for message in (anomaly.investigation(found, tree), anomaly.investigation(found, None)):
         accepted(message)
     valid_view(anomaly.expected_view("an-1", "note"), MODAL)
+    valid_view(anomaly.mute_view(found, "note", START.date()), MODAL)
+
+
+@hostile
+@given(st.lists(anomalies, max_size=12), texts, texts)
+def test_any_board(found: list[Anomaly], who: str, why: str) -> None:
+    """Whatever goes on and whatever was said of it, with names and reasons as people may write them."""
+    several = tuple(replace(one, id=f"an-{n}") for n, one in enumerate(found))
+    words = tuple(
+        Feedback(one.id, one.keys, verdict, who, why, START.date(), START, who)
+        for one in several
+        for verdict in ("useful", "expected", "mute")
+    )
+    chosen = Alerts(several[:3], several[3:5], several[5:7], several[7:9], several[9:])
+    accepted(anomaly.board(Board(START.date(), chosen, words, 5, 2)))
+    for one in several:
+        shown = anomaly.reply(one, anomaly.standing(one, words, START.date()))
+        accepted(Message(shown.text, shown.blocks))
 
 
 @hostile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +19,9 @@ from tools.execution.decisions import Move, moved
 from tools.execution.limits import Limits
 from tools.execution.record import EXECUTOR, write
 from tools.model.access import Role
-from tools.model.anomaly import Anomaly
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.rollout import HealthVerdict, Rollout, State, Verdict
-from tools.store import audit, findings, people, recommendations, rollout_history
+from tools.store import audit, people, recommendations, rollout_history
 
 APPROVALS = "cost-approvals"
 Card = dict[str, Any]
@@ -320,55 +319,6 @@ def _saving(rec: str) -> Recommendation:
         rec, TENANT, "spot_migration", "AWS", "100000000002", "eu-west-1", ("checkout-workers",), "Move to spot",
         Decimal(900), Decimal(1284), Decimal(1500), "USD", Decimal("0.86"), "R1", True,
         (Evidence("CPU p95", "11 %", "CloudWatch"),), "AWS price list", {"change": "aws.asg_spot"},
-    )  # fmt: skip
-
-
-async def test_an_anomaly_is_investigated_and_explained(workspace: SlackWorkspace, bot: AsyncApp, world: World) -> None:
-    """[Investigate] answers in the thread; [Expected…] asks why and keeps it."""
-    from bot.slack.cards import anomaly as anomaly_card
-
-    found = _anomaly()
-    with world.database.begin() as tx:
-        findings.save_anomalies(tx, TENANT, (found,), now=START)
-        found = findings.anomalies(tx, TENANT)[0]
-    ts = await _post(workspace, anomaly_card.short(found))
-    message = await workspace.aio.wait_for(lambda m: m["ts"] == ts)
-    await workspace.aio.press("dan", message, "anomaly.investigate")
-    told = await workspace.aio.wait_for(lambda m: m["thread_ts"] == ts and "EC2" in m["text"])
-    assert "+$300.00" in told["rendered"]
-    await workspace.aio.press("dan", message, "anomaly.expected")
-    form = await workspace.aio.wait_for_view("dan")
-    await workspace.aio.submit("dan", form["id"], {"reason": "load test that we announced"})
-    await workspace.aio.wait_for(lambda m: "Dan Ito expected this: load test" in m["text"])
-    with world.database.read() as tx:
-        assert [a.status for a in findings.anomalies(tx, TENANT)] == ["expected"]
-
-
-async def test_an_anomaly_is_called_useful_and_its_series_muted(
-    workspace: SlackWorkspace, bot: AsyncApp, world: World
-) -> None:
-    """[Useful] is kept at once; [Mute…] asks until when and why, and keeps both."""
-    from bot.slack.cards import anomaly as anomaly_card
-
-    with world.database.begin() as tx:
-        findings.save_anomalies(tx, TENANT, (_anomaly(),), now=START)
-    ts = await _post(workspace, anomaly_card.short(_anomaly()))
-    message = await workspace.aio.wait_for(lambda m: m["ts"] == ts)
-    await workspace.aio.press("dan", message, "anomaly.useful")
-    await workspace.aio.wait_for(lambda m: m["thread_ts"] == ts and "Dan Ito found this useful" in m["text"])
-    await workspace.aio.press("dan", message, "anomaly.mute")
-    form = await workspace.aio.wait_for_view("dan")
-    await workspace.aio.submit("dan", form["id"], {"reason": "migration until christmas", "until": "2026-12-24"})
-    await workspace.aio.wait_for(lambda m: "Dan Ito muted this series until 24 Dec 2026: migration" in m["text"])
-    with world.database.read() as tx:
-        said = [(f.verdict, f.reason, f.until) for f in findings.feedback(tx, TENANT)]
-    assert said == [("useful", "", None), ("mute", "migration until christmas", date(2026, 12, 24))]
-
-
-def _anomaly() -> Anomaly:
-    return Anomaly(
-        "an-1", (("service_name", "EC2"),), "up", date(2026, 11, 20), 3, Decimal(900), Decimal(600), "USD",
-        Decimal(9), "high", "open", "A fleet was scaled up.",
     )  # fmt: skip
 
 

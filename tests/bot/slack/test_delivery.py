@@ -10,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.shared.message import Message
 from bot.shared.posting import NotDeliveredError
+from bot.slack.anomalies import Anomalies
 from bot.slack.app import slack_client
 from bot.slack.buttons import Buttons
 from bot.slack.cards import anomaly as anomaly_card
@@ -41,6 +42,12 @@ def voice(world: World, threads: Threads) -> Voice:
 def buttons(world: World, threads: Threads, voice: Voice) -> Buttons:
     services = world.services(threads)
     return Buttons(services, Directory(services), voice)
+
+
+@pytest.fixture
+def anomalies(world: World, threads: Threads, voice: Voice) -> Anomalies:
+    services = world.services(threads)
+    return Anomalies(services, Directory(services), voice)
 
 
 @pytest.fixture
@@ -145,25 +152,35 @@ async def test_forms_that_open_too_late(
 
 
 async def test_buttons_of_things_that_are_gone(
-    workspace: SlackWorkspace, client: AsyncWebClient, buttons: Buttons, questions: Questions, world: World
+    workspace: SlackWorkspace,
+    client: AsyncWebClient,
+    buttons: Buttons,
+    anomalies: Anomalies,
+    questions: Questions,
+    world: World,
 ) -> None:
     """Forged, unknown or forgotten: each click has its sentence, and nothing moves."""
     unknown = rollout_card.value(proposal("ro-unknown").seen)
     await buttons.ask_reason(client, click(), rollout_card.REJECT, "forged")
     await buttons.ask_reason(client, click(), rollout_card.REJECT, unknown)
     await buttons.decide(client, click(), rollout_card.APPROVE, unknown)
-    await buttons.investigate(client, click(), "an-gone")
+    await anomalies.investigate(client, click(), "an-gone")
     await questions.receipt(client, click(), "ans-gone")
     await questions.chosen(client, click(), "ans-gone:0")
     await questions.chosen(client, click(), "no number")
     sentences = told(workspace)
     assert len(sentences) == 7
-    for part in ("I do not know this button", "There is no rollout ro-unknown", "not known any more", "too old"):
+    for part in ("I do not know this button", "There is no rollout ro-unknown", "no anomaly an-gone", "too old"):
         assert any(part in sentence for sentence in sentences)
 
 
 async def test_everything_is_closed_to_strangers(
-    workspace: SlackWorkspace, client: AsyncWebClient, buttons: Buttons, questions: Questions, world: World
+    workspace: SlackWorkspace,
+    client: AsyncWebClient,
+    buttons: Buttons,
+    anomalies: Anomalies,
+    questions: Questions,
+    world: World,
 ) -> None:
     """A guest presses every button there is and is turned away by each, with an audit row."""
     world.add(proposal())
@@ -172,27 +189,29 @@ async def test_everything_is_closed_to_strangers(
     note = {"view": {"private_metadata": '{"about": "an-1", "channel": "C0COSTS"}'}}
     await buttons.ask_reason(client, click(carried) | gus, rollout_card.REJECT, carried)
     await buttons.decide_now(client, click() | gus, "ro-000000000001", rollout_card.ROLLBACK, "because I want it")
-    await buttons.expected(client, click() | gus, "an-1")
-    await buttons.expected_submitted(client, click() | gus | note)
-    await buttons.investigate(client, click() | gus, "an-1")
+    await anomalies.ask(client, click() | gus, anomaly_card.EXPECTED, "an-1")
+    await anomalies.submitted(client, click() | gus | note, anomaly_card.EXPECTED)
+    await anomalies.press(client, click() | gus, anomaly_card.USEFUL, "an-1")
+    await anomalies.investigate(client, click() | gus, "an-1")
+    await anomalies.wanted(client, {"user_id": "U0GUS", "team_id": organisation.TEAM_ID, "channel_id": "C0COSTS"}, "0")
     await buttons.propose(client, click() | gus, "rec-1")
     await questions.receipt(client, click() | gus, "ans-1")
     sentences = told(workspace, "gus")
-    assert len(sentences) == 7
+    assert len(sentences) == 9
     assert all("Guests of this workspace" in sentence for sentence in sentences)
     assert world.rollout().state is State.PROPOSED
-    assert world.metrics.text().count(b'optiinfra_authz_denied_total{reason="guest"} 7.0') == 1
+    assert world.metrics.text().count(b'optiinfra_authz_denied_total{reason="guest"} 9.0') == 1
 
 
 async def test_an_anomaly_that_is_gone_cannot_be_expected(
-    workspace: SlackWorkspace, client: AsyncWebClient, buttons: Buttons
+    workspace: SlackWorkspace, client: AsyncWebClient, anomalies: Anomalies
 ) -> None:
     """Forms come back late, and notes may be anything."""
     values = {"state": {"values": {"reason": {"value": {"value": "a planned load test"}}}}}
     for note in ('{"about": "an-gone", "channel": "C0COSTS"}', "no json", "[]"):
         view = {"view": {"callback_id": anomaly_card.EXPECTED, "private_metadata": note, **values}}
-        await buttons.expected_submitted(client, click(channel="") | view)
-    assert any("not known any more" in sentence for sentence in told(workspace))
+        await anomalies.submitted(client, click(channel="") | view, anomaly_card.EXPECTED)
+    assert any("There is no anomaly an-gone" in sentence for sentence in told(workspace))
 
 
 async def test_a_reply_that_cannot_stand_in_its_thread(

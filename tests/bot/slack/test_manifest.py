@@ -58,6 +58,7 @@ def test_every_button_that_is_drawn_is_heard() -> None:
         *(rollout.APPROVE, rollout.REJECT, rollout.STOP, rollout.ROLLBACK, rollout.RETRY),
         *(rollout.HAPPENED, rollout.NOT_HAPPENED, answer.SHOW_QUERY, f"{answer.CHOOSE}.0", f"{answer.CHOOSE}.menu"),
         *(recommendation.PROPOSE, anomaly.EXPECTED, anomaly.INVESTIGATE, anomaly.USEFUL, anomaly.MUTE),
+        *(anomaly.UNMUTE, anomaly.REOPEN),
     }
     heard = [listener.name for listener in LISTENERS if listener.kind == ACTION]
     assert heard[-1] == "*"

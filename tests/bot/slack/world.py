@@ -21,6 +21,8 @@ from bot.slack.rendering import renderer
 from bot.slack.services import Services
 from bot.threads import Threads
 from sandbox import organisation
+from tools.analysis import alerting
+from tools.analysis.costs import Costs
 from tools.execution.gates import Gates
 from tools.model.access import Principal, Role
 from tools.model.errors import ProviderError, RefusedError
@@ -193,9 +195,13 @@ class World:
             new_id=random_id,
             ring=lambda: self.rung.append(1),
             look=lambda person: self.home(),
+            board=self.board,
             pace=self.pace,
         )
         return replace(made, **changes)
+
+    def board(self) -> alerting.Board:
+        return alerting.board(Costs(self.database, TENANT, (), 0), self.clock().date(), otherwise=5)
 
     def _propose(self, recommendation_id: str, person: Principal, channel: str) -> Rollout:
         if recommendation_id == "rec-busy":

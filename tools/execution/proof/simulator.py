@@ -91,6 +91,7 @@ class Run:
         self.clock = Clock()
         kind = self.chance.choice(KINDS)
         self.cloud = Cloud(kind, self.chance.choice((1, 3, 9, 10, 20)), self.chance, self.clock)
+        self.cloud.doubts.seed(self.seed)
         self.health = Health(self.cloud)
         self.watch = Watch(self.database, self.tenant, self.cloud, self.health, LIMITS.approval_age)
         self.cloud.in_flight, self.cloud.on_write = self._disturb, self.watch.wrote
@@ -316,6 +317,7 @@ class Run:
             now=self.clock,
             new_id=self._new_id,
             expires_in=LIMITS.gate_ttl,
+            panel=None,
         )
 
 

@@ -61,6 +61,8 @@ class Cloud:
     seen: bool = False
     looked: bool = False
     drift_shown_at: datetime | None = None
+    # Of its own, so that a seed's other chances stay what they were.
+    doubts: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - seeded, not a secret
     name: str = CHANGE
 
     def plan(self, resource: Resource, percents: tuple[int, ...]) -> ChangePlan:
@@ -110,8 +112,11 @@ class Cloud:
         if self.chance.random() < self.trouble / 2:
             raise TransientError("The answer never came.")
 
-    def _maybe_fail(self) -> None:
-        dice = self.chance.random()
+    def check(self, plan: Plan, desired: dict[str, object]) -> None:
+        self._maybe_fail(self.doubts)
+
+    def _maybe_fail(self, chance: random.Random | None = None) -> None:
+        dice = (chance or self.chance).random()
         if dice < self.trouble / 4:
             raise ThrottledError("Slow down.")
         if dice < self.trouble / 2:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROVIDER = "AWS"
 HOME_REGION = "us-east-1"
 CONNECT_SECONDS = 5
-READ_SECONDS = 10
+READ_SECONDS: float = 10
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Connection:
     accounts: tuple[str, ...] = ()
     reader_role: str = ""
     executor_role: str = ""
-    external_id: str = ""
+    external_id: str = field(default="", repr=False)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     _sessions: dict[tuple[str, str], Session] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)

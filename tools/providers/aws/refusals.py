@@ -161,6 +161,11 @@ def our_words(doing: str) -> Iterator[None]:
             changed="Whether AWS carried it out is not known; what is there now is looked at before anything else.",
             fix="It is tried again by itself; check the network or AWS_ENDPOINT_URL if it stays so.",
         ) from error
+    except sdk.PaginationError as error:
+        raise ProviderError(
+            f"AWS hands out the same page again and again while {doing}; nothing of it is used.",
+            fix="It is tried again at the next collection.",
+        ) from error
     except sdk.ParamValidationError:
         # A call that we built wrongly: a mistake of ours, not something a person could mend.
         raise

@@ -158,8 +158,13 @@ def typed(
     )
 
 
-def insert_texts(rows: str, layout: Layout, types: list[str], provider: str | None, *, parquet: bool) -> str:
-    """INSERT of the combinations of texts that are new in some rows of `typed`, cleaned and judged once for each."""
+def insert_texts(
+    rows: str, layout: Layout, types: list[str], provider: str | None, files: tuple[int, int], *, parquet: bool
+) -> str:
+    """INSERT of the combinations of texts that are new in some rows of `typed`, cleaned and judged once for each.
+
+    `files` are the numbers of the first and the last file that the rows are of.
+    """
     got = _Columns(layout, types)
     raw = [f"{got.raw(k)} AS {k}" for k in _KEYS]
     if provider and not got.has("provider"):
@@ -178,7 +183,9 @@ def insert_texts(rows: str, layout: Layout, types: list[str], provider: str | No
         "clean(CAST(billing_period AS VARCHAR)) AS billing_period_text FROM ("
         f"SELECT *, md5_number(concat_ws(chr(1), {told})) AS digest FROM ("
         f"SELECT DISTINCT key, file, month, {', '.join(raw)} FROM ({rows}))) found "
-        f"WHERE NOT EXISTS (FROM {TEXTS_TABLE} t WHERE t.key = found.key AND t.digest = found.digest)))"
+        # A key says of which file it is: those of all files together would not fit into memory.
+        f"WHERE NOT EXISTS (FROM {TEXTS_TABLE} t WHERE t.key = found.key AND t.digest = found.digest "
+        f"AND t.file BETWEEN {files[0]} AND {files[1]})))"
     )
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
 from tools.recommendation.evidence import (
+    MEASURED_BY,
     Band,
     Bill,
     Situation,
@@ -23,7 +24,6 @@ from tools.recommendation.evidence import (
 
 KIND = "idle"
 CHANGES = {"AWS": "aws.instance_stop"}
-_MEASURED_BY = {"AWS": "CloudWatch", "Google Cloud": "Cloud Monitoring", "Microsoft": "Azure Monitor"}
 IDLE_CPU_PERCENT = 5
 STOPPED_DAYS = 30
 # Half of two weeks of hours: with fewer datapoints, use is not known.
@@ -104,5 +104,5 @@ def _cpu(provider: str, use: Mapping[str, float]) -> Evidence:
     return Evidence(
         "CPU",
         f"average {use['cpu_average']:.1f} %, highest {use['cpu_maximum']:.1f} % over {use['hours']:.0f} hours",
-        f"{_MEASURED_BY.get(provider, 'metrics')}, hourly",
+        f"{MEASURED_BY.get(provider, 'metrics')}, hourly",
     )

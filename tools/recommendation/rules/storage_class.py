@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tools.model.recommendation import Evidence, Recommendation
 from tools.model.resource import Resource
-from tools.recommendation.evidence import Band, Bill, Situation, amount, recommendation, total
+from tools.recommendation.evidence import Band, Bill, Situation, amount, in_the_way, recommendation, total
 from tools.store.usage import Usage
 
 KIND = "storage_class"
@@ -24,10 +24,11 @@ _STANDARD = (
 _CHEAPER = ("-ia", "sia-", "zia-", "int-", "glacier", "gda-", "nearline", "coldline", "archive", "cool", "cold")
 # Infrequent access costs about 45 % less per GB; which share is rarely read is not known before it is measured.
 _SAVED = Band(Decimal("0.45") * Decimal("0.2"), Decimal("0.45") * Decimal("0.4"), Decimal("0.45") * Decimal("0.7"))
-_OWN_CLASS = {
-    "aws": "S3 Intelligent-Tiering",
-    "google": "Autoclass",
-    "microsoft": "lifecycle rules to the cool tier",
+# Where each cloud lets its bucket move by itself: kind in the inventory, change, and what it is called.
+_MOVES = {
+    "AWS": ("bucket", "aws.s3_lifecycle:INTELLIGENT_TIERING@0", "S3 Intelligent-Tiering"),
+    "Google Cloud": ("bucket", "gcp.bucket_lifecycle:NEARLINE@30", "Nearline after 30 days"),
+    "Microsoft": ("storage_account", "azure.blob_lifecycle:cool@30", "the cool tier after 30 days"),
 }
 
 
@@ -51,19 +52,23 @@ def is_standard(line: Usage) -> bool:
 
 
 def _recommend(situation: Situation, line: Usage, bill: Bill) -> Recommendation:
-    bucket = Resource(
-        line.provider,
-        line.sub_account_id,
-        line.region_id,
-        "bucket",
-        line.resource_id,
-        line.resource_name or line.resource_id,
-        (),
-        {},
-        "",
-        situation.now,
-    )
-    how = next((text for word, text in _OWN_CLASS.items() if word in line.provider.lower()), "a colder class")
+    kind, change, how = _MOVES.get(line.provider, ("bucket", "", "a colder class"))
+    bucket = next((r for r in situation.of_kind(kind) if _is_same(r, line)), None)
+    if bucket is None:
+        # A change is planned from what inventory saw; what only the bill names is advice.
+        change = ""
+        bucket = Resource(
+            line.provider,
+            line.sub_account_id,
+            line.region_id,
+            kind,
+            line.resource_id,
+            line.resource_name or line.resource_id,
+            (),
+            {},
+            "",
+            situation.now,
+        )
     return recommendation(
         situation,
         KIND,
@@ -90,4 +95,12 @@ def _recommend(situation: Situation, line: Usage, bill: Bill) -> Recommendation:
         ),
         affected=bill.monthly,
         price_source="the bill for the standard class; public price difference between classes",
+        change=change,
+        blocked_by=in_the_way(bucket, change),
     )
+
+
+def _is_same(resource: Resource, line: Usage) -> bool:
+    """Bills name a bucket by its name or its full one, and write Azure's in either case."""
+    billed = line.resource_id.removeprefix("arn:aws:s3:::").casefold()
+    return resource.provider == line.provider and resource.id.casefold() == billed

@@ -14,6 +14,7 @@ from tools.providers.aws import groups
 from tools.providers.aws.connection import Connection
 from tools.providers.aws.refusals import our_words
 from tools.providers.base import ChangePlan, Observation
+from tools.providers.changing import kept, protected
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling.type_defs import LaunchTemplateSpecificationTypeDef, MixedInstancesPolicyUnionTypeDef
@@ -68,6 +69,17 @@ class AsgSpot:
             settled=members.moving == 0 and members.in_service == size and members.spot == wanted,
             fingerprint=groups.fingerprint(groups.basis(group)),
         )
+
+    def check(self, plan: Plan, desired: dict[str, object]) -> None:
+        """Its owner may have protected the group or its instances, or stopped its scaling, since it was planned."""
+        group, _ = self._look(plan)
+        for reason in kept((str(tag["Key"]), str(tag.get("Value", ""))) for tag in group.get("Tags", [])):
+            raise protected(plan.resource_id, reason)
+        if any(instance.get("ProtectedFromScaleIn") for instance in group["Instances"]):
+            raise protected(plan.resource_id, "some of its instances are protected from scale-in")
+        suspended = {str(process["ProcessName"]) for process in group.get("SuspendedProcesses", [])}
+        if stopped := sorted(_NEEDED_PROCESSES & suspended):
+            raise protected(plan.resource_id, f"its scaling is suspended ({', '.join(stopped)})")
 
     def apply(self, plan: Plan, desired: dict[str, object], token: str) -> None:
         """Set it through UpdateAutoScalingGroup. `token` is not needed: the setting is absolute.

@@ -50,9 +50,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("until", sa.Date(), nullable=True),
         sa.Column("given_at", store.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("actor_name", sa.String(length=254), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_anomaly_feedback")),
     )
-    op.create_index("ix_anomaly_feedback_anomaly", "anomaly_feedback", ["tenant", "anomaly_id"], unique=False)
+    op.create_index(
+        "ix_anomaly_feedback_once", "anomaly_feedback", ["tenant", "anomaly_id", "verdict", "actor"], unique=True
+    )
     op.create_table(
         "detector_memories",
         sa.Column("tenant", sa.String(length=64), nullable=False),

@@ -140,6 +140,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_rollout_stops")),
     )
     op.create_table(
+        "rollout_reviews",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("rollout_id", sa.String(length=64), nullable=False),
+        sa.Column("place", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("reviewer", sa.String(length=32), nullable=False),
+        sa.Column("opinion", sa.String(length=16), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("evidence", store.Json, nullable=False),
+        sa.Column("at", store.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rollout_id", "place", name=op.f("pk_rollout_reviews")),
+    )
+    op.create_table(
         "rollout_verdicts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
@@ -208,6 +220,7 @@ def downgrade() -> None:
         "rollout_freezes",
         "rollout_stops",
         "rollout_events",
+        "rollout_reviews",
         "rollout_verdicts",
         "rollout_intents",
         "rollout_approvals",
