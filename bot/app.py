@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.clock import Clock
     from bot.jobs import Jobs
     from bot.outbox import Outbox
+    from bot.shared.names import HeldName
     from bot.shared.wakeups import Wakeups
     from bot.slack.services import Services
     from bot.threads import Threads
@@ -97,6 +98,8 @@ class App:
             self.threads.close()
         if "mind" in self.__dict__:
             self.mind.close()
+        if "executor_name" in self.__dict__:
+            self.executor_name.close()
 
     # hands and mind
 
@@ -126,6 +129,13 @@ class App:
         return Gates(self.database, self.tenant, now=self.now, new_id=self.new_id, limits=limits)
 
     @cached_property
+    def executor_name(self) -> HeldName:
+        """Who holds this process's leases; the next process after a crash is called the same."""
+        from bot.shared.names import hold
+
+        return hold(self.settings.home)
+
+    @cached_property
     def engine(self) -> Engine:
         from tools.execution.engine import Engine
         from tools.execution.limits import Limits
@@ -134,7 +144,7 @@ class App:
         return Engine(
             self.database,
             self.tenant,
-            owner=self.owner,
+            owner=self.executor_name.name,
             now=self.now,
             change=self.change,
             health=registry.health(self.settings),

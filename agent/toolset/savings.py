@@ -294,7 +294,8 @@ def _rollout_facts(found: tuple[Rollout, ...], desk: Desk) -> Facts:
 def _stands(r: Rollout) -> str:
     """Where a rollout stands in one or two sentences."""
     plan = r.plan
-    step = f"stage {r.stage + 1} of {len(plan.stages)} ({r.current.percent} %, {r.current.units} of {plan.count(plan.units)})"
+    stage = f"stage {r.stage + 1} of {len(plan.stages)} ({r.current.percent} %, {r.current.units} of {plan.count(plan.units)})"
+    step = stage if len(plan.stages) > 1 else f"{plan.count(plan.units)} in one step"
     saving = f"{words.money(Decimal(plan.saving_monthly), plan.currency)} per month expected"
     counted = ", ".join(
         f"{count} {kind.replace('_', ' ')}"

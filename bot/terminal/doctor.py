@@ -192,12 +192,8 @@ def _health_source(app: App) -> Iterator[Finding]:
 
     source = registry.health(app.settings)
     if source is None:
-        yield Finding(
-            "service health",
-            OFF,
-            "no metrics source: no rollout of a service may start",
-            "Set OPTIINFRA_PROMETHEUS_URL.",
-        )
+        fix = f"Set OPTIINFRA_PROMETHEUS_URL, or name balancers in {SERVICE_VARIABLES}."
+        yield Finding("service health", OFF, "no metrics source: no rollout of a service may start", fix)
     else:
         yield Finding("service health", OK, source.check())
 

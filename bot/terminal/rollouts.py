@@ -53,7 +53,7 @@ def propose(args: argparse.Namespace) -> int:
         change=lambda name: registry.change(app.settings, name),
         now=app.now,
         new_id=app.new_id,
-        expires_in=app.engine.limits.gate_ttl,
+        expires_in=app.gates.limits.gate_ttl,
         channel=app.settings.approvals_channel or app.settings.digest_channel,
         panel=Panel.of(app.settings, app.now),
     )

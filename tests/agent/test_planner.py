@@ -177,7 +177,7 @@ def test_a_plan_written_as_a_question_is_read_as_the_same_plan(plan: Plan) -> No
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Whatever is typed, there is a reading, and it travels as plain data."""
     reading = read(text, TODAY, VOCABULARY, Plan("query_costs", {"start": "2026-10-01", "end": "2026-11-01"}, 1.0))

@@ -1,4 +1,4 @@
-"""What the mind weighs: libraries it must not load, memory after eighty questions, and speed."""
+"""What the mind weighs: libraries it must not load, memory after fifty questions, and speed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ mind = build_mind(settings, database, costs, now=now, new_id=random_id)
 who = Principal("ana@lumen.example", "default", "Ana", Role.REQUESTER)
 texts = ["what did we spend last month?", "and AWS?", "spend by team in October", "top 5 services", "how fresh is the data?"]
 took = []
-for n in range(80):
+for n in range(50):
     began = time.process_time()
     mind.ask(Question(texts[n % len(texts)], who, date(2026, 11, 23), thread=f"t{n % 7}"))
     took.append((time.process_time() - began) * 1000)
@@ -57,7 +57,7 @@ def test_importing_the_mind_loads_nothing_heavy() -> None:
     assert not loaded & {*HEAVY, "langgraph", "langchain_core"}
 
 
-def test_eighty_questions_stay_small_and_fast(lumen_file: Path, tmp_path: Path) -> None:
+def test_fifty_questions_stay_small_and_fast(lumen_file: Path, tmp_path: Path) -> None:
     """Under 150 MB, no heavy library, and half of the turns take less than 30 ms of processor time."""
     import shutil
 

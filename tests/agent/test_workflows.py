@@ -257,6 +257,7 @@ def test_reviews_weigh_what_is_not_certain() -> None:
     blind = reviews.watching(rec(), health_known=False)
     assert blind.ok
     assert "will not start" in blind.note
+    assert "or its load balancer" in blind.note
 
 
 def test_the_mind_has_no_way_to_act() -> None:

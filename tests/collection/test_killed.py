@@ -133,8 +133,8 @@ def _wait_until_empty(folder: Path) -> None:
 @pytest.mark.stores
 @pytest.mark.parametrize(
     ("kills", "rows"),
-    [(3, 300), pytest.param(50, 3_000, marks=[pytest.mark.prove, pytest.mark.timeout(1800)])],
-    ids=["3", "50"],
+    [(2, 300), pytest.param(50, 3_000, marks=[pytest.mark.prove, pytest.mark.timeout(1800)])],
+    ids=["2", "50"],
 )
 def test_killed_at_any_moment_it_is_the_old_or_the_new(
     database: Database,

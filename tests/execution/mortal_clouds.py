@@ -15,11 +15,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tests.conftest import TENANT
 from tests.execution.conformance import hasty
-from tests.execution.conftest import Clock, World
 from tests.execution.fleet import Health
-from tests.execution.mortal import QUICK
+from tools.execution.engine import Engine
+from tools.execution.gates import Gates
+from tools.execution.limits import Limits
+from tools.model.access import Principal, Role
+from tools.model.identifiers import random_id
 from tools.model.rollout import TERMINAL, State
 from tools.providers import registry
 from tools.settings import Settings
@@ -28,6 +30,14 @@ from tools.store.database import open_database
 
 # The clouds of these tests live so much faster: a turn of the loop is some minutes for them.
 SPEED, TURN_SECONDS = 4000.0, 0.06
+TENANT, TURN = "default", timedelta(seconds=45)
+QUICK = Limits(
+    bake=timedelta(minutes=2),
+    final_guard=timedelta(minutes=2),
+    rollback_guard=timedelta(minutes=1),
+    stage_timeout=timedelta(hours=2),
+    lease=timedelta(seconds=30),
+)
 _WRITTEN = ("moved", "noted")
 
 
@@ -78,34 +88,53 @@ class Body:
 
 def live(life: Life) -> int:
     """Step and click until the rollout has ended, or die: 0, or 3 when it never ends."""
-    folder, body = Path(life.folder), Body(life)
-    deaths = timedelta(minutes=2) if (folder / "died").exists() else timedelta(0)
-    clock = Clock(datetime.fromisoformat(life.start) + deaths)
+    body, at = Body(life), [datetime.fromisoformat(life.start)]
+    if (body.folder / "died").exists():
+        at[0] += timedelta(minutes=2)
     database = open_database(life.database, migrate=False)
-    change: Any = registry.change(Settings(_env_file=None, **life.settings), life.wanted)
-    if not life.wanted.startswith("aws."):
-        services = getattr(change.connection, "services", None)
-        hasty(*(services | change.connection.executors).values()) if services else hasty(
-            change.connection.rest, change.connection.effects
-        )
-    world = World(database, change, Health(folder / "health.json"), clock, QUICK)
-    world.crash = body.point
-    engine = world.engine(owner=f"worker-{os.getpid()}")
-    for _ in range(1500):
+    change = _change(life)
+    gates = Gates(database, TENANT, now=lambda: at[0], new_id=random_id, limits=QUICK)
+    engine = Engine(
+        database,
+        TENANT,
+        owner=f"worker-{os.getpid()}",
+        now=lambda: at[0],
+        change=lambda plan: change,
+        health=Health(body.folder / "health.json"),
+        limits=QUICK,
+        crash=body.point,
+    )
+    for _ in range(600):
         with database.read() as tx:
             (rollout,) = rollouts.listing(tx, TENANT)
         if rollout.state in TERMINAL:
             database.dispose()
             return 0
-        waits = rollout.state in {State.PROPOSED, State.AWAITING_APPROVAL}
         if life.back and (rollout.state, rollout.stage) in {(State.AWAITING_APPROVAL, 1), (State.FINALISING, 0)}:
-            world.gates.rollback(rollout.seen, world.person("olaf"))
-        elif waits:
-            world.gates.approve(rollout.seen, world.person("ben"))
+            gates.rollback(rollout.seen, _person("olaf", Role.OPERATOR))
+        elif rollout.state in {State.PROPOSED, State.AWAITING_APPROVAL}:
+            gates.approve(rollout.seen, _person("ben", Role.APPROVER))
         engine.step_all()
-        clock.pass_(seconds=45)
+        at[0] += TURN
         time.sleep(TURN_SECONDS)
     return 3
+
+
+def _change(life: Life) -> Any:
+    """The product's change, which does not wait between the sandbox's answers."""
+    change: Any = registry.change(Settings(_env_file=None, **life.settings), life.wanted)
+    if not life.wanted.startswith("aws."):
+        reached = change.connection
+        several = hasattr(reached, "executors")
+        doors = (
+            [*reached.executors.values(), *reached.services.values()] if several else [reached.rest, reached.effects]
+        )
+        hasty(*doors)
+    return change
+
+
+def _person(handle: str, role: Role) -> Principal:
+    return Principal(f"{handle}@lumen.example", TENANT, handle.capitalize(), role)
 
 
 def begin(life: Life) -> None:

@@ -21,8 +21,7 @@ import pytest
 from tests.execution import mortal_clouds, subjects_aws
 from tests.execution.conformance import Facts, Subject
 from tests.execution.conftest import World, make_world, recommendation_of
-from tests.execution.mortal import QUICK
-from tests.execution.mortal_clouds import Life
+from tests.execution.mortal_clouds import QUICK, Life
 from tests.execution.subjects import rest_clouds_of, subject_of
 from tools.execution import requests
 from tools.model.resource import Resource
@@ -44,8 +43,8 @@ _PROCESSES.set_forkserver_preload(
         *(f"tools.providers.{place}" for place in ("aws.changes.spot", "gcp.changes.groups", "azure.changes.groups")),
     ]
 )
-# What recovery may take from the start of the next process to its first step written down.
-SLOWEST, P99 = 5.0, 2.0
+# What recovery may take from the start of the next process to its first step written down, in seconds of CPU.
+SLOWEST, USUAL = 5.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,10 @@ def _group(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Place:
     scaling.update_auto_scaling_group(AutoScalingGroupName=FLEET, MixedInstancesPolicy=policy)
     aws.wait_until_settled(FLEET)
 
-    def launched() -> int:
+    def launched() -> set[str]:
         pages = scaling.get_paginator("describe_scaling_activities").paginate(AutoScalingGroupName=FLEET)
-        return sum(a["Description"].startswith("Launching") for p in pages for a in p["Activities"])
+        told = [a for p in pages for a in p["Activities"]]
+        return {a["ActivityId"] for a in told if a["Description"].startswith("Launching")}
 
     def facts() -> Facts:
         aws.wait_until_settled(FLEET)
@@ -110,7 +110,7 @@ def _group(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Place:
 
     before = launched()
     subject = side.subject(ASG, seen, facts, ("autoscaling:UpdateAutoScalingGroup",))
-    return Place(subject, lambda: {"launched": launched() - before})
+    return Place(subject, lambda: {"launched": len(launched() - before)})
 
 
 def _small_group(aws: Any) -> tuple[subjects_aws.AwsSide, Resource, dict[str, Any]]:
@@ -259,7 +259,7 @@ def test_killed_at_every_point(
     for number, point in enumerate(sorted(set(points))):
         ended = proof.run(f"{number}", point)
         assert ended[:2] == (facts, done), point
-    seconds = proof.seconds()
+    seconds, cpu = proof.seconds(), proof.seconds(1)
     deaths = len(set(points))
     assert deaths >= 15
     assert len(seconds) >= deaths - 1
@@ -269,12 +269,13 @@ def test_killed_at_every_point(
         "store": database.dialect,
         "deaths": deaths,
         "median": seconds[len(seconds) // 2],
-        "p99": seconds[-1 - len(seconds) // 100],
         "slowest": seconds[-1],
-        "cpu_p99": (cpu := proof.seconds(1))[-1 - len(cpu) // 100],
+        "cpu_slowest": cpu[-1],
     }
     print(f"\n{json.dumps(told)}")  # noqa: T201
     if into := os.environ.get("OPTIINFRA_PROOF_FILE"):
         with Path(into).open("a") as file:
             file.write(json.dumps(told | {"seconds": seconds, "cpu": cpu}) + "\n")
-    assert seconds[-1] < SLOWEST
+    # What a busy machine adds is not the process's.
+    assert cpu[-1] < SLOWEST
+    assert cpu[len(cpu) // 2] < USUAL

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from sandbox.clouds import azure as fake_azure
 from sandbox.clouds import gcp as fake_gcp
-from sandbox.clouds.balancers import Counted
-from sandbox.clouds.rest import RestCloud
+from sandbox.clouds.balancers import Counted, azure_metric, nothing
+from sandbox.clouds.rest import RefusalError, RestCloud
 from sandbox.faults import fault_of
 from sandbox.pytest_plugin import SandboxPrometheus
 from tests.providers.conftest import served
 from tools.model.errors import DeniedError, ProviderError, SettingsError, TransientError
 from tools.providers import registry
+from tools.providers.azure.health import AzureMonitorHealth
 from tools.providers.base import HealthSource
 from tools.providers.choosing import ChosenHealth
+from tools.providers.gcp.health import Balancer, CloudMonitoringHealth
 from tools.settings import SERVICE_SOURCES, Settings
 
 GATEWAY = (
@@ -184,7 +185,7 @@ def test_two_sources_of_one_service_are_refused() -> None:
     settings = Settings(
         _env_file=None,
         azure_subscriptions=("a",),
-        azure_token="t",  # noqa: S106 - nobody's
+        azure_token="t",
         cloud_monitoring_services=("web=lumen-web-eu/web",),
         azure_monitor_services=(f"web={GATEWAY}/web",),
     )
@@ -201,3 +202,64 @@ def test_settings_know_whose_health_is_told() -> None:
         assert settings.health_told("web")
         assert not settings.health_told("search")
     assert set(registry.SERVICE_HEALTH) == set(SERVICE_SOURCES)
+
+
+class Told:
+    """A cloud that answers this, whatever it is asked."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer, self.rest = answer, self
+
+    def listing(self, *_: Any, **__: Any) -> Any:
+        return [self.answer]
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        return {"value": [self.answer]}
+
+
+def google(label: str, value: dict[str, object]) -> dict[str, Any]:
+    return {"metric": {"labels": {label: "500"}}, "points": [{"value": value}]}
+
+
+def microsoft(name: str, **more: object) -> dict[str, Any]:
+    pair = {"name": {"value": name}, "value": "5xx"}
+    return {"timeseries": [{"metadatavalues": [pair], "data": [{"total": 4}, {}]}], **more}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        google("response_code", {"int64Value": "4"}),
+        google("response_code_class", {"int64Value": "many"}),
+        google("response_code_class", {"int64Value": "-4"}),
+        google("response_code_class", {}),
+        microsoft("backendpool"),
+        microsoft("httpstatusgroup", errorCode="ServiceUnavailable"),
+    ],
+)
+def test_an_answer_that_is_not_as_described_is_no_reading(answer: dict[str, Any]) -> None:
+    """A request of no class, a number that is none, half an answer: an error, never few failures."""
+    told: Any = Told(answer)
+    source: HealthSource
+    if "points" in answer:
+        source = CloudMonitoringHealth(told, {"web": Balancer("lumen-web-eu", "web")})
+    else:
+        source = AzureMonitorHealth(told, {"web": f"{GATEWAY}/web"})
+    with pytest.raises(ProviderError):
+        source.read("web", 600, datetime.now(UTC))
+
+
+def test_a_minute_that_is_not_known_yet_is_not_counted() -> None:
+    """Azure tells the newest minute without a total; the class is compared whatever its case."""
+    source = AzureMonitorHealth(Told(microsoft("HttpStatusGroup")), {"web": f"{GATEWAY}/web"})  # type: ignore[arg-type]
+    (sample,) = source.read("web", 600, datetime.now(UTC)).samples
+    assert (int(sample.requests), int(sample.errors)) == (4, 4)
+
+
+def test_without_prometheus_the_balancers_of_the_sandbox_counted_nothing() -> None:
+    """Its Prometheus may be gone, and a span may be none."""
+    moment = datetime.now(UTC)
+    assert nothing("web", moment, moment) == []
+    assert Counted("http://127.0.0.1:9")("web", moment - HOUR, moment) == []
+    with pytest.raises(RefusalError):
+        azure_metric(nothing, "gateway", "today")
