@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from tools.store.database import Database, open_database
 
+# The tests start many processes, and each would compile the product and its libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 pytest_plugins = ["sandbox.pytest_plugin", "sandbox.slack.pytest_plugin"]
 
 CLICKHOUSE = os.environ.get("OPTIINFRA_TEST_CLICKHOUSE_URL", "")
