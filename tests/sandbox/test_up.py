@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -258,7 +259,11 @@ def test_a_service_that_cannot_start_tells_its_last_words(tmp_path: Path) -> Non
 def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """No answer in time is a sentence too, and the process is ended."""
     child = start_service("health", tmp_path, listen(), aws_url="")
-    with pytest.raises(SandboxError, match="health did not answer in time"):
-        list(ready_ones([child], time.monotonic()))
-    end_all([child])
+    os.kill(child.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SandboxError, match="health did not answer in time"):
+            list(ready_ones([child], time.monotonic()))
+    finally:
+        os.kill(child.process.pid, signal.SIGCONT)
+        end_all([child])
     assert child.process.returncode is not None
