@@ -90,6 +90,7 @@ def test_one_resource_counts_once(move: Recommendation) -> None:
         ({"evidence": (Evidence("a", "b", "c", Receipt("", (), 0, None)),)}, "receipt"),
         ({"price_source": ""}, "price source"),
         ({"risk": "R3"}, "R3"),
+        ({"reversible": False}, "two people"),
         ({"parameters": {"change": "x", "affected_monthly": "9999", "o": object()}}, "JSON"),
         ({"parameters": {"change": "", "affected_monthly": "9999"}}, "not executable"),
     ],

@@ -258,6 +258,7 @@ def test_a_bucket_of_the_inventory_can_be_given_a_rule(situation: Situate) -> No
     assert found.resource_ids == ("logs",)
     assert found.parameters["change"] == "aws.s3_lifecycle:INTELLIGENT_TIERING@0"
     assert found.blocked_by == ()
+    assert found.risk == "R2", "moved objects stay where they are: two people decide"
 
 
 def compute(provider: str = "AWS", pricing: str = "Standard", days: int = 60, value: str = "100") -> DailySeries:

@@ -27,6 +27,7 @@ def problems(found: Recommendation) -> tuple[str, ...]:
         (any(e.receipt is not None and e.receipt.rows > 0 for e in found.evidence), "no evidence has a receipt"),
         (found.price_source != "", "no price source"),
         (found.risk != "R3" or not found.reversible, "R3 is what cannot be undone"),
+        (found.reversible or found.risk in {"R2", "R3"}, "what cannot be undone needs two people"),
         (_json_ready(found.parameters), "its parameters are no JSON"),
         (found.parameters.get("change") != "" or found.blocked_by != (), "not executable, but nothing says so"),
     )

@@ -77,8 +77,8 @@ def _recommend(situation: Situation, line: Usage, bill: Bill) -> Recommendation:
         _SAVED.of(bill.monthly),
         bill.currency,
         confidence="0.5",
-        risk="R1",
-        # The rule can be taken back, but moving data back costs retrieval and minimum times.
+        # The rule can be taken back, but moving data back costs retrieval and minimum times: two people decide.
+        risk="R2",
         reversible=False,
         evidence=(
             Evidence(
